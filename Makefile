@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            the programs, in build/
+# make test       everything; make check: the fast part
+# make demo       the main job, on a real API server and a real AppArmor kernel
+# make help       all targets
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VARIANT ?= release
+BUILD := build/$(VARIANT)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+PACKAGES := libcurl libcjson yaml-0.1 libapparmor libwebsockets libuv openssl
+PKG_CONFIG ?= pkg-config
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla \
+	-Wformat=2 -Wno-format-nonliteral -Wundef -Werror
+HARDEN := -fstack-protector-strong -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+OPTIMIZE := -O2 -g
+LINK_HARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ifeq ($(VARIANT),asan)
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FORTIFY :=
+endif
+ifeq ($(VARIANT),fuzz)
+CC := clang
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=all
+FORTIFY :=
+endif
+
+CPPFLAGS += -I. -D_GNU_SOURCE $(FORTIFY)
+CFLAGS += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDEN)
+LDFLAGS += $(LINK_HARDEN)
+# Expanded when first used, so that `make deps` works before the packages are there.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
+CRITERION_LIBS = $(eval CRITERION_LIBS := $(shell $(PKG_CONFIG) --libs criterion))$(CRITERION_LIBS)
+
+# --- sources -----------------------------------------------------------------
+
+ROOMS := base policy kube serve agent controller
+DIR_base := lib/base
+DIR_policy := lib/policy
+DIR_kube := lib/kube
+DIR_serve := lib/serve
+DIR_agent := agent
+DIR_controller := controller
+# What each room is linked with, itself first.
+LINK_base := base
+LINK_policy := policy base
+LINK_kube := kube base
+LINK_serve := serve base
+LINK_agent := agent serve kube policy base
+LINK_controller := controller serve kube policy base
+
+PROGRAMS := $(patsubst cmd/%.c,%,$(wildcard cmd/*.c))
+LINK_apparmor-agent := agent serve kube policy base
+LINK_apparmor-controller := controller serve kube policy base
+
+archives = $(patsubst %,$(BUILD)/lib%.a,$(1))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+
+.PHONY: all
+all: $(addprefix $(BUILD)/,$(PROGRAMS))
+
+define ROOM_RULES
+$(BUILD)/lib$(1).a: $(call objects,$(DIR_$(1)))
+	@rm -f $$@
+	@$(AR) rcs $$@ $$^
+
+$(BUILD)/tests/unit/$(1)/%_test: $(BUILD)/tests/unit/$(1)/%_test.o $(call archives,$(LINK_$(1)))
+	@echo "  LINK  $$@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(CRITERION_LIBS) $$(PKG_LIBS)
+endef
+$(foreach room,$(ROOMS),$(eval $(call ROOM_RULES,$(room))))
+
+define PROGRAM_RULE
+$(BUILD)/$(1): $(BUILD)/cmd/$(1).o $(call archives,$(LINK_$(1)))
+	@echo "  LINK  $$@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
+endef
+$(foreach program,$(PROGRAMS),$(eval $(call PROGRAM_RULE,$(program))))
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The version changes with each commit: only the file that shows it is rebuilt.
+$(BUILD)/lib/base/options.o: CPPFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
+$(BUILD)/lib/base/options.o: $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+.PHONY: FORCE
+FORCE:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# --- tests -------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
+
+.PHONY: unit
+unit: $(UNIT_TESTS)
+	@tests/unit/run $(UNIT_TESTS)
+
+.SECONDARY:

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "lib/base/metrics.h"
+#include "lib/serve/serve.h"
+
+/*
+ * The routes that every program serves: /healthz (the loop turns), /readyz (all
+ * checks pass; the body lists them, one `[+]name ok` or `[-]name: why` a line
+ * as Kubernetes' own components do) and /metrics.
+ */
+struct health_check {
+    const char *name;
+    /* NULL: fine; else why not. Borrowed until the next call. */
+    const char *(*check)(void *userdata);
+    void *userdata;
+};
+
+struct health;
+
+/* Checks are copied; `metrics` is borrowed. */
+struct health *health_new(struct metrics *metrics, const struct health_check *checks, size_t count);
+void health_free(struct health *health);
+DEFINE_CLEANUP(struct health *, health_free)
+
+#define HEALTH_ROUTES 3
+void health_routes(struct health *health, struct server_route ret[static HEALTH_ROUTES]);

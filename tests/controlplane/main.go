@@ -1,0 +1,3 @@
+package main
+import _ "go.etcd.io/etcd/server/v3/embed"
+func main() { runAPIServer(); runControllerManager(); runScheduler(); runKubectl() }
