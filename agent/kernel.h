@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/map.h"
+#include "lib/policy/mode.h"
+
+/*
+ * The kernel's AppArmor policy through securityfs and libapparmor. Writes run on the thread pool,
+ * one at a time, since the kernel's policy lock can be stuck for ever; everything else is read on
+ * the loop.
+ */
+struct kernel;
+
+struct kernel_options {
+    const char *apparmorfs;     /* NULL: /sys/kernel/security/apparmor */
+    const char *module;         /* NULL: /sys/module/apparmor/parameters/enabled */
+    uint64_t write_deadline_ms; /* 0: 30 s; past it the kernel counts as stuck */
+};
+
+/*
+ * -EOPNOTSUPP with reason AppArmorDisabled or SecurityfsMissing when the node has no (usable)
+ * AppArmor; the message says what to do.
+ */
+_must_check_ int kernel_new(uv_loop_t *loop, const struct kernel_options *options,
+                            struct kernel **ret, struct error *err);
+void kernel_free(struct kernel *kernel);
+DEFINE_CLEANUP(struct kernel *, kernel_free)
+
+/* The features folder for the compiler. */
+const char *kernel_features_path(const struct kernel *kernel);
+/* A write has passed its deadline and not returned: "kernel policy lock stuck". */
+bool kernel_stuck(const struct kernel *kernel);
+
+typedef void (*kernel_done_fn)(void *userdata, const struct error *err);
+
+/* Replaces (or adds) what the blob holds, in one write. `data` is borrowed until `fn`. */
+void kernel_load(struct kernel *kernel, const void *data, size_t len, kernel_done_fn fn,
+                 void *userdata);
+/* Removes a profile with its children. One that is not there is success. */
+void kernel_remove(struct kernel *kernel, const char *name, kernel_done_fn fn, void *userdata);
+
+struct kernel_profile {
+    enum policy_mode mode;
+    enum digest_type digest_type;
+    char digest[DIGEST_HEX_SIZE]; /* "" when the kernel has none */
+};
+
+/*
+ * What is loaded, by full name (children and hats as "parent//child"; null profiles left out), read
+ * back from policy/profiles. Map of struct kernel_profile.
+ */
+_must_check_ int kernel_read(const struct kernel *kernel, struct map **ret, struct error *err);
+
+/* Calls `fn` after the policy's revision has changed, our own writes included; changes may be
+ * merged. */
+_must_check_ int kernel_watch(struct kernel *kernel, void (*fn)(void *userdata), void *userdata,
+                              struct error *err);
