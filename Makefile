@@ -109,10 +109,109 @@ FORCE:
 
 # --- tests -------------------------------------------------------------------
 
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
+UNIT_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
+LIVE_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/live/*_live.c))
+FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
 
+$(BUILD)/tests/live/%_live: $(BUILD)/tests/live/%_live.o $(call archives,serve kube policy base)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CRITERION_LIBS) $(PKG_LIBS)
+
+$(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
+		$(call archives,agent controller serve kube policy base)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+# The unit tests; `make unit T=kube/config` runs one.
 .PHONY: unit
-unit: $(UNIT_TESTS)
-	@tests/unit/run $(UNIT_TESTS)
+unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))
+	@tests/unit/run $^
+
+.PHONY: live-tests
+live-tests: $(LIVE_TESTS)
+
+.PHONY: check
+check: deps
+	@$(MAKE) --no-print-directory all lint unit
+
+.PHONY: test
+test: deps
+	@tests/run
+
+.PHONY: asan
+asan:
+	@$(MAKE) --no-print-directory VARIANT=asan unit
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS:%=$(BUILD)/tests/fuzz/%_fuzz)
+
+# Each target for FUZZ_SECONDS; FUZZ=name selects one.
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
+	@tests/fuzz/run $(FUZZ_SECONDS) $(if $(FUZZ),$(FUZZ),$(FUZZERS))
+
+# BENCH=name selects.
+.PHONY: bench
+bench: deps all
+	@tests/bench/run $(BENCH)
+
+.PHONY: demo
+demo: deps
+	@KEEP=$(KEEP) tests/e2e/demo
+
+# --- the house ---------------------------------------------------------------
+
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: lint
+lint:
+	@tests/lint
+
+.PHONY: format
+format:
+	@clang-format -i $(C_FILES)
+
+.PHONY: compile_commands.json
+compile_commands.json:
+	@tests/compile-commands $(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) > $@
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: all
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(BUILD)/,$(PROGRAMS))
+
+.PHONY: clean
+clean:
+	rm -rf build compile_commands.json
+
+# --- what it takes -----------------------------------------------------------
+
+DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
+	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
+	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
+	qemu-system-x86 busybox-static cpio kmod e2fsprogs jq ca-certificates
+# The programs alone: no tests, no demo.
+BUILD_DEPS := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
+	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev
+
+.PHONY: deps build-deps
+deps:
+	@tests/deps $(DEPS)
+build-deps:
+	@tests/deps $(BUILD_DEPS)
+
+.PHONY: help
+help:
+	@echo 'make            the programs, in $(BUILD)/'
+	@echo 'make deps       install the Debian packages that building and testing need'
+	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running'
+	@echo 'make test       all tests; make check: lint and unit tests only'
+	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
+	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
+	@echo 'make lint       style and dependency rules; make format: clang-format'
+	@echo 'make install    to $$DESTDIR$$PREFIX; make clean'
 
 .SECONDARY:
