@@ -34,6 +34,8 @@ struct marker {
     enum policy_mode mode;       /* spec.mode */
     cJSON *selector;             /* spec.nodeSelector or NULL */
     bool allow_host_attachment;
+    char text[DIGEST_HEX_SIZE]; /* SHA-256 of the policy that follows the head, so that a change by
+                                   another hand shows; "" when not recorded */
     struct marker_profile *profiles;
     size_t count;
 };
@@ -44,10 +46,15 @@ char *marker_file_name(const char *object);
  * caller frees it. */
 char *marker_object_of_file(const char *file);
 
-int marker_write(const struct marker *marker, struct buf *out);
+/* Writes the head; the policy follows it. -EFBIG when `out` is full. */
+_must_check_ int marker_write(const struct marker *marker, struct buf *out);
 /* `ret_text_offset`: where the policy begins. -EBADMSG says what is wrong with
  * the record. */
 _must_check_ int marker_parse(const char *data, size_t len, struct marker **ret,
                               size_t *ret_text_offset, struct error *err);
+/* Fills `marker->text` from the policy that will follow. */
+void marker_set_text(struct marker *marker, const char *text, size_t len);
+/* False when `text` is not what was recorded, or nothing was. */
+bool marker_text_matches(const struct marker *marker, const char *text, size_t len);
 void marker_free(struct marker *marker);
 DEFINE_CLEANUP(struct marker *, marker_free)

@@ -41,8 +41,19 @@ struct policy_profile {
  */
 _must_check_ int policy_profile_parse(const cJSON *object, struct policy_profile **ret,
                                       struct error *err);
+/*
+ * For manifests that no API server has seen: refuses fields of the object and its spec that do not
+ * exist, since a misspelt nodeSelector would otherwise select every node. Not for objects from the
+ * API, which may come from a newer schema than this program's.
+ */
+_must_check_ int policy_profile_check_fields(const cJSON *object, struct error *err);
 void policy_profile_free(struct policy_profile *profile);
 DEFINE_CLEANUP(struct policy_profile *, policy_profile_free)
+
+/*
+ * All errors of this header are -EINVAL with this reason.
+ */
+#define POLICY_REASON_INVALID "InvalidSpec"
 
 /* metadata.name as the API server accepts it (RFC 1123 subdomain) and within
  * POLICY_NAME_MAX. */
