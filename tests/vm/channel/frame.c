@@ -14,13 +14,13 @@ enum {
 
 void frame_put_u16(uint8_t bytes[2], unsigned value)
 {
-    bytes[0] = (uint8_t)value;
-    bytes[1] = (uint8_t)(value >> 8);
+    bytes[0] = (uint8_t) value;
+    bytes[1] = (uint8_t) (value >> 8);
 }
 
 unsigned frame_get_u16(const uint8_t bytes[2])
 {
-    return bytes[0] | (unsigned)bytes[1] << 8;
+    return bytes[0] | (unsigned) bytes[1] << 8;
 }
 
 void frame_put_u32(uint8_t bytes[4], uint32_t value)
@@ -31,18 +31,18 @@ void frame_put_u32(uint8_t bytes[4], uint32_t value)
 
 uint32_t frame_get_u32(const uint8_t bytes[4])
 {
-    return frame_get_u16(bytes) | (uint32_t)frame_get_u16(bytes + 2) << 16;
+    return frame_get_u16(bytes) | (uint32_t) frame_get_u16(bytes + 2) << 16;
 }
 
 static void put_u64(uint8_t bytes[8], uint64_t value)
 {
-    frame_put_u32(bytes, (uint32_t)value);
-    frame_put_u32(bytes + 4, (uint32_t)(value >> 32));
+    frame_put_u32(bytes, (uint32_t) value);
+    frame_put_u32(bytes + 4, (uint32_t) (value >> 32));
 }
 
 static uint64_t get_u64(const uint8_t bytes[8])
 {
-    return frame_get_u32(bytes) | (uint64_t)frame_get_u32(bytes + 4) << 32;
+    return frame_get_u32(bytes) | (uint64_t) frame_get_u32(bytes + 4) << 32;
 }
 
 static void reader_restart(struct frame_reader *reader)
@@ -82,7 +82,7 @@ static bool reader_finish(const struct frame_reader *reader, struct frame *ret_f
         return false;
     }
     *ret_frame = (struct frame){
-        .type = (enum frame_type)reader->buffer[0],
+        .type = (enum frame_type) reader->buffer[0],
         .session = get_u64(reader->buffer + 1),
         .data = reader->buffer + FRAME_HEADER_SIZE,
         .size = reader->used - FRAME_HEADER_SIZE,
@@ -125,14 +125,14 @@ size_t frame_write(uint8_t *wire, enum frame_type type, uint64_t session, const 
                    size_t size)
 {
     assert(size <= FRAME_PAYLOAD_MAX);
-    uint8_t header[FRAME_HEADER_SIZE] = {(uint8_t)type};
+    uint8_t header[FRAME_HEADER_SIZE] = {(uint8_t) type};
     put_u64(header + 1, session);
-    frame_put_u32(header + 9, (uint32_t)size);
+    frame_put_u32(header + 9, (uint32_t) size);
 
     uint8_t *next = wire;
     *next++ = END;
     next = write_escaped(next, header, sizeof(header));
     next = write_escaped(next, data, size);
     *next++ = END;
-    return (size_t)(next - wire);
+    return (size_t) (next - wire);
 }

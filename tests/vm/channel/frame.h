@@ -8,11 +8,11 @@
 /*
  * Frames of the exec channel between a host program and a guest's exec server.
  *
- * On the wire: END, escaped(type, session, length, payload), END. END never occurs inside a frame, so
- * that a receiver finds the next frame whatever was cut before it: a client that is killed halfway
- * through a frame leaves a fragment in the virtio queues, and QEMU may drop what a vanished client
- * did not read. A fragment's length does not add up and it is dropped; a whole frame of an earlier
- * client has another session number.
+ * On the wire: END, escaped(type, session, length, payload), END. END never occurs inside a frame,
+ * so that a receiver finds the next frame whatever was cut before it: a client that is killed
+ * halfway through a frame leaves a fragment in the virtio queues, and QEMU may drop what a vanished
+ * client did not read. A fragment's length does not add up and it is dropped; a whole frame of an
+ * earlier client has another session number.
  */
 enum {
     FRAME_PAYLOAD_MAX = 16 * 1024,
@@ -27,20 +27,20 @@ enum {
 
 enum frame_type {
     /* client to server */
-    FRAME_OPEN = 'O',       /* struct frame_open: begins a session, ends an earlier one */
-    FRAME_ARGUMENTS = 'A',  /* a part of the NUL-terminated arguments */
-    FRAME_START = 'S',      /* all arguments are there: run */
-    FRAME_INPUT = 'I',      /* bytes for standard input, at most FRAME_INPUT_WINDOW ahead of credit */
-    FRAME_INPUT_END = 'E',  /* end of standard input */
-    FRAME_SIGNAL = 'K',     /* one byte: signal for the process group; SIGKILL: for the session */
-    FRAME_WINDOW = 'W',     /* struct frame_window: the terminal's new size */
+    FRAME_OPEN = 'O',      /* struct frame_open: begins a session, ends an earlier one */
+    FRAME_ARGUMENTS = 'A', /* a part of the NUL-terminated arguments */
+    FRAME_START = 'S',     /* all arguments are there: run */
+    FRAME_INPUT = 'I', /* bytes for standard input, at most FRAME_INPUT_WINDOW ahead of credit */
+    FRAME_INPUT_END = 'E', /* end of standard input */
+    FRAME_SIGNAL = 'K',    /* one byte: signal for the process group; SIGKILL: for the session */
+    FRAME_WINDOW = 'W',    /* struct frame_window: the terminal's new size */
     /* server to client */
     FRAME_STARTED = 'R',
     FRAME_OUTPUT = '1',
     FRAME_ERROR_OUTPUT = '2',
-    FRAME_CREDIT = 'C',     /* u32: so many bytes of input were passed on */
-    FRAME_EXIT = 'X',       /* one byte: exit status, or 128 + signal */
-    FRAME_REFUSED = 'F',    /* a text: why the session cannot run */
+    FRAME_CREDIT = 'C',  /* u32: so many bytes of input were passed on */
+    FRAME_EXIT = 'X',    /* one byte: exit status, or 128 + signal */
+    FRAME_REFUSED = 'F', /* a text: why the session cannot run */
 };
 
 /* Payloads are built of bytes, as the two sides may be built by different compilers. */
@@ -78,8 +78,8 @@ bool frame_reader_next(struct frame_reader *reader, const uint8_t **data, const 
                        struct frame *ret_frame);
 
 /*
- * Writes a frame's wire form to wire, which has room for FRAME_WIRE_MAX bytes, and returns its size.
- * data has at most FRAME_PAYLOAD_MAX bytes.
+ * Writes a frame's wire form to wire, which has room for FRAME_WIRE_MAX bytes, and returns its
+ * size. data has at most FRAME_PAYLOAD_MAX bytes.
  */
 size_t frame_write(uint8_t *wire, enum frame_type type, uint64_t session, const void *data,
                    size_t size);
