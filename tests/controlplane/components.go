@@ -37,7 +37,7 @@ func runScheduler() int {
 func runKubectl() int {
 	// kubectl reads its verbosity before cobra does, for plugins and .kuberc; what it cannot parse
 	// here, cobra reports below.
-	_ = logs.GlogSetter(kubectlcmd.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(kubectlcmd.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(kubectlcmd.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err)
 	}
