@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/utf8.h"
 #include "lib/policy/selector.h"
-#include "lib/policy/utf8.h"
 
 #define FILE_PREFIX "apparmor.io."
 #define FILE_SUFFIX ".profile"

@@ -7,8 +7,8 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
+#include "lib/base/utf8.h"
 #include "lib/policy/selector.h"
-#include "lib/policy/utf8.h"
 
 #define KIND "AppArmorProfile"
 
