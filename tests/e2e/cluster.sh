@@ -69,12 +69,14 @@ in_node() { # NODE COMMAND...
 
 AGENT_PORT=9781
 agent_start() { # NODE
-    local pid_file=$CLUSTER_DIR/agent-$1.pid
     # One log per node over all its runs; each run is a background command of the VM.
-    tests/vm/vm exec "$1" -- apparmor-agent --node-name="$1" \
-        --kubeconfig=/etc/apparmor-operator/kubeconfig --listen="127.0.0.1:$AGENT_PORT" \
-        --log-format=json >>"$CLUSTER_DIR/agent-$1.log" 2>&1 &
-    echo $! >"$pid_file"
+    rm -f "$CLUSTER_DIR/agent-$1.status"
+    {
+        tests/vm/vm exec "$1" -- apparmor-agent --node-name="$1" \
+            --kubeconfig=/etc/apparmor-operator/kubeconfig --listen="127.0.0.1:$AGENT_PORT" \
+            --log-format=json >>"$CLUSTER_DIR/agent-$1.log" 2>&1
+        echo $? >"$CLUSTER_DIR/agent-$1.status"
+    } &
 }
 
 agent_pid_in_guest() { in_node "$1" pidof apparmor-agent; }
@@ -84,16 +86,15 @@ agent_metrics() { in_node "$1" wget -q -O - "http://127.0.0.1:$AGENT_PORT/metric
 # agent_metric NODE NAME: the sum over its series.
 agent_metric() { agent_metrics "$1" | awk -v name="$2" '$1 ~ "^" name "({|$)" { sum += $2 } END { print sum + 0 }'; }
 
-agent_end() { # NODE SIGNAL: returns the exit status that the agent left with
-    local client
-    client=$(<"$CLUSTER_DIR/agent-$1.pid")
+agent_end() { # NODE SIGNAL: waits until it has left; its exit status is in agent-NODE.status
     in_node "$1" sh -c "kill -$2 \$(pidof apparmor-agent)"
-    wait "$client"
+    eventually 20 "the agent on $1 leaves" test -s "$CLUSTER_DIR/agent-$1.status"
 }
 agent_stop() {
-    agent_end "$1" TERM || { say "the agent on $1 left with status $?"; return 1; }
+    agent_end "$1" TERM
+    expect_equal "exit status of the agent on $1 after SIGTERM" 0 "$(<"$CLUSTER_DIR/agent-$1.status")"
 }
-agent_kill() { agent_end "$1" KILL || true; }
+agent_kill() { agent_end "$1" KILL; }
 
 CONTROLLER_PORT=
 controller_start() {
