@@ -273,7 +273,7 @@ int marker_parse(const char *data, size_t len, struct marker **ret, size_t *ret_
                  struct error *err)
 {
     _cleanup_(marker_freep) struct marker *marker = xcalloc(1, sizeof(*marker));
-    size_t start, end;
+    size_t start = 0, end = 0;
 
     int r = find_record(data, len, &start, &end, err);
     if (r == 0)
