@@ -27,7 +27,7 @@ struct metric {
     const struct metric_spec *spec;
     size_t label_count;
     size_t max_series;
-    struct map *series; /* by their labels; the "other" series is beyond the ceiling */
+    struct map *series; /* by their labels */
 };
 
 struct metrics {
@@ -77,6 +77,15 @@ static char *format_labels(const struct metric *metric, const char *const *value
     return buf_take(&text);
 }
 
+/* Whether one more series fits; "other" itself does not count. */
+static bool metric_full(const struct metric *metric, const char *other)
+{
+    size_t size = map_size(metric->series);
+
+    return size > metric->max_series ||
+           (size == metric->max_series && !map_has(metric->series, other));
+}
+
 static struct series *metric_series(struct metric *metric, const char *const *values)
 {
     assert(values || metric->label_count == 0);
@@ -84,9 +93,12 @@ static struct series *metric_series(struct metric *metric, const char *const *va
     struct series *series = map_get(metric->series, key);
 
     if (!series && map_size(metric->series) >= metric->max_series) {
-        free(key);
-        key = format_labels(metric, NULL);
-        series = map_get(metric->series, key);
+        _cleanup_free_ char *other = format_labels(metric, NULL);
+        if (metric_full(metric, other)) {
+            free(key);
+            key = TAKE_PTR(other);
+            series = map_get(metric->series, key);
+        }
     }
     if (!series) {
         series = xcalloc(1, sizeof(*series) + metric->spec->bucket_count * sizeof(uint64_t));
