@@ -35,6 +35,7 @@ enum frame_type {
     FRAME_SIGNAL = 'K',    /* one byte: signal for the process group; SIGKILL: for the session */
     FRAME_WINDOW = 'W',    /* struct frame_window: the terminal's new size */
     /* server to client */
+    FRAME_BOOT = 'B', /* the server has just started: earlier sessions are lost; session 0 */
     FRAME_STARTED = 'R',
     FRAME_OUTPUT = '1',
     FRAME_ERROR_OUTPUT = '2',

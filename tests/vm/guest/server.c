@@ -492,6 +492,9 @@ int server_run(const char *port_path)
     }
     signal(SIGPIPE, SIG_IGN);
     int result = server_open_port(server, port_path);
+    if (result == 0) {
+        wire_put(server, FRAME_BOOT, NULL, 0);
+    }
     while (result == 0) {
         server_wait(server);
         server_produce(server);

@@ -273,6 +273,9 @@ static void client_exited(const struct client *client, const struct frame *frame
 
 static void client_frame(struct client *client, const struct frame *frame)
 {
+    if (frame->type == FRAME_BOOT && client->stage != STAGE_CONNECTING) {
+        fail("the guest has restarted");
+    }
     if (frame->session != client->session) {
         return; /* left over from an earlier client */
     }
