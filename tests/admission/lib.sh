@@ -28,6 +28,10 @@ credential() { # WHO TOKEN
     sed "s/token: .*/token: $2/" "$DIR/agent-node-1.kubeconfig" >"$WORK/$1.kubeconfig"
 }
 
+impersonation() { # WHO USER: the administrator acting as a user without any group of note
+    as admin config view --raw -o json | jq --arg user "$2" '.users[0].user.as = $user' >"$WORK/$1.kubeconfig"
+}
+
 # allowed WHAT COMMAND...
 allowed() {
     local what=$1 output
