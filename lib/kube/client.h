@@ -124,5 +124,7 @@ bool kube_error_is_forbidden(const struct error *err);
 bool kube_error_is_unauthorized(const struct error *err);
 bool kube_error_is_throttled(const struct error *err); /* 429 */
 bool kube_error_is_invalid(const struct error *err);   /* 422 */
+/* The reason of errors that are no answer of the server's. */
+#define KUBE_REASON_UNREACHABLE "ServerUnreachable"
 /* Never reached the server, or the connection broke. */
 bool kube_error_is_transport(const struct error *err);

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/kube/client.h"
+#include "lib/kube/transport_internal.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+/* All headers of one answer; those of a Kubernetes API server take less than 2 KiB. */
+#define HEADER_BYTES_MAX (64 * 1024)
+
+#define set_option(easy, option, value)                             \
+    do {                                                            \
+        CURLcode set_code_ = curl_easy_setopt(easy, option, value); \
+        assert(set_code_ == CURLE_OK);                              \
+        (void) set_code_;                                           \
+    } while (0)
+
+/* --- libcurl's callbacks --------------------------------------------------------------- */
+
+static int http_status_of(CURL *easy)
+{
+    long status = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    return (int) status;
+}
+
+static void note_http_version(struct transfer *transfer)
+{
+    long version = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+    transfer->transport->http2 = version == CURL_HTTP_VERSION_2_0;
+}
+
+static void headers_complete(struct transfer *transfer)
+{
+    int status = http_status_of(transfer->easy);
+    char *type = NULL;
+
+    if (transfer->opened || (status >= 100 && status < 200))
+        return;
+    transfer->opened = true;
+    note_http_version(transfer);
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    if (transfer->options.opened)
+        transfer->options.opened(transfer->options.userdata, status, type ? type : "");
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+    size_t len = size * count;
+
+    if (transfer->state == TRANSFER_DEAD)
+        return 0;
+    transfer->heard_at = clock_monotonic_ms();
+    transfer->header_bytes += len;
+    if (transfer->header_bytes > HEADER_BYTES_MAX) {
+        error_set_reason(&transfer->failure, -EMSGSIZE, KUBE_REASON_UNREACHABLE,
+                         "the server's answer has more than %d bytes of headers", HEADER_BYTES_MAX);
+        return 0;
+    }
+    if (len <= 2 && (line[0] == '\r' || line[0] == '\n'))
+        headers_complete(transfer);
+    return transfer->state == TRANSFER_DEAD ? 0 : len;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+    size_t len = size * count;
+
+    if (transfer->state == TRANSFER_DEAD)
+        return 0;
+    transfer->heard_at = clock_monotonic_ms();
+    if (transfer->options.data) {
+        int r = transfer->options.data(transfer->options.userdata, http_status_of(transfer->easy),
+                                       data, len, &transfer->failure);
+
+        if (r < 0 && transfer->state != TRANSFER_DEAD && transfer->failure.code == 0)
+            error_set_errno(&transfer->failure, r, "the answer's body");
+        if (r < 0)
+            return 0;
+    }
+    return transfer->state == TRANSFER_DEAD ? 0 : len;
+}
+
+static int on_socket_created(void *userdata, curl_socket_t fd, curlsocktype purpose)
+{
+    (void) userdata;
+    (void) purpose;
+    keepalive_socket_options(fd);
+    return CURL_SOCKOPT_OK;
+}
+
+/* --- setting up ------------------------------------------------------------------------ */
+
+static void add_header(struct transfer *transfer, const char *name, const char *value)
+{
+    _cleanup_free_ char *line = xasprintf("%s: %s", name, value);
+    struct curl_slist *list = curl_slist_append(transfer->headers, line);
+
+    if (!list)
+        abort();
+    transfer->headers = list;
+}
+
+static void set_headers(struct transfer *transfer)
+{
+    const struct transport *transport = transfer->transport;
+    char *authorization = credentials_authorization(transport->config);
+
+    add_header(transfer, "Accept", transfer->options.accept);
+    if (transfer->options.content_type)
+        add_header(transfer, "Content-Type", transfer->options.content_type);
+    if (transport->host_header)
+        add_header(transfer, "Host", transport->host_header);
+    if (authorization) {
+        add_header(transfer, "Authorization", authorization);
+        explicit_bzero(authorization, strlen(authorization));
+        free(authorization);
+    }
+    /* libcurl would wait a second for the answer to its Expect. */
+    add_header(transfer, "Expect", "");
+    set_option(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static void set_blob(CURL *easy, CURLoption option, const struct credential *credential)
+{
+    struct curl_blob blob = {.data = credential->data,
+                             .len = credential->len,
+                             .flags = CURL_BLOB_COPY};
+
+    if (credential->data)
+        set_option(easy, option, &blob);
+}
+
+static void set_tls(struct transfer *transfer)
+{
+    const struct kube_config *config = transfer->transport->config;
+    CURL *easy = transfer->easy;
+
+    set_option(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    set_option(easy, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
+    set_option(easy, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
+    set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
+    set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->certificate);
+    set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
+}
+
+static void set_connection(struct transfer *transfer)
+{
+    const struct transport *transport = transfer->transport;
+    CURL *easy = transfer->easy;
+
+    set_option(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+    /* Rather wait for the one connection to speak HTTP/2 than open another. */
+    set_option(easy, CURLOPT_PIPEWAIT, 1L);
+    set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    set_option(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_created);
+    set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_TIMEOUT_MS);
+    if (transport->connect_to)
+        set_option(easy, CURLOPT_CONNECT_TO, transport->connect_to);
+    if (transport->config->proxy_url)
+        set_option(easy, CURLOPT_PROXY, transport->config->proxy_url);
+    set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set_option(easy, CURLOPT_NOSIGNAL, 1L);
+}
+
+static void set_request(struct transfer *transfer)
+{
+    const struct transfer_options *options = &transfer->options;
+    _cleanup_free_ char *url = xasprintf("%s%s", transfer->transport->base_url, options->target);
+    CURL *easy = transfer->easy;
+
+    set_option(easy, CURLOPT_URL, url);
+    /* The path is escaped as it should be; libcurl must not squash dots. */
+    set_option(easy, CURLOPT_PATH_AS_IS, 1L);
+    set_option(easy, CURLOPT_CUSTOMREQUEST, options->method);
+    set_option(easy, CURLOPT_USERAGENT, transfer->transport->user_agent);
+    set_option(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    set_option(easy, CURLOPT_TIMEOUT_MS, (long) options->timeout_ms);
+    if (options->content_type) {
+        set_option(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) options->body_len);
+        set_option(easy, CURLOPT_POSTFIELDS, options->body ? options->body : "");
+    }
+}
+
+struct transfer *transfer_new(struct transport *transport, const struct transfer_options *options)
+{
+    struct transfer *transfer = xcalloc(1, sizeof(*transfer));
+
+    assert(options->timeout_ms > 0);
+    transfer->transport = transport;
+    transfer->options = *options;
+    transfer->heard_at = clock_monotonic_ms();
+    transfer->easy = curl_easy_init();
+    if (!transfer->easy)
+        abort();
+    set_option(transfer->easy, CURLOPT_PRIVATE, transfer);
+    set_option(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error_text);
+    set_option(transfer->easy, CURLOPT_HEADERFUNCTION, on_header);
+    set_option(transfer->easy, CURLOPT_HEADERDATA, transfer);
+    set_option(transfer->easy, CURLOPT_WRITEFUNCTION, on_body);
+    set_option(transfer->easy, CURLOPT_WRITEDATA, transfer);
+    set_connection(transfer);
+    set_tls(transfer);
+    set_request(transfer);
+    set_headers(transfer);
+    return transfer;
+}
+
+void transfer_free(struct transfer *transfer)
+{
+    if (!transfer)
+        return;
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    error_done(&transfer->failure);
+    free(transfer);
+}
+
+/* --- the end ------------------------------------------------------------------------- */
+
+static int errno_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        return -ECONNREFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+        return -EKEYREJECTED;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return -EPROTO;
+    default:
+        return -ECONNRESET;
+    }
+}
+
+/* `failure` becomes what the caller gets, whoever found it. */
+static void explain(struct transfer *transfer, CURLcode code)
+{
+    const char *text = transfer->error_text[0] ? transfer->error_text : curl_easy_strerror(code);
+
+    if (transfer->failure.code != 0 || code == CURLE_OK)
+        return;
+    error_set_reason(&transfer->failure, errno_of(code), KUBE_REASON_UNREACHABLE, "%s: %s",
+                     kube_config_server(transfer->transport->config), text);
+}
+
+void transfer_finish(struct transfer *transfer, CURLcode code)
+{
+    struct transfer_result result = {.http_status = http_status_of(transfer->easy)};
+    curl_off_t retry_after = 0;
+    long sent = 0;
+
+    explain(transfer, code);
+    curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+    result.has_retry_after = retry_after > 0;
+    result.retry_after_ms = (uint64_t) (retry_after > 0 ? retry_after : 0) * 1000;
+    result.never_sent = code != CURLE_OK && sent == 0;
+    result.err = &transfer->failure;
+    transfer->options.done(transfer->options.userdata, &result);
+    transfer_free(transfer);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <curl/curl.h>
+#include <sys/queue.h>
+
+#include "lib/base/loop.h"
+#include "lib/kube/transport.h"
+
+/*
+ * What transport.c (the multi handle on the loop), transfer.c (one exchange) and keepalive.c share.
+ *
+ * Callbacks of transfers run while libcurl is on the stack, where its functions must not be called.
+ * What a callback asks for meanwhile (start, cancel, free) is noted and done when libcurl has
+ * returned: `busy` tells.
+ */
+enum transfer_state {
+    TRANSFER_PENDING, /* waits for libcurl to return */
+    TRANSFER_ACTIVE,  /* libcurl's */
+    TRANSFER_DEAD,    /* cancelled; waits for libcurl to return */
+};
+
+struct transfer {
+    TAILQ_ENTRY(transfer) link; /* in the list of its state */
+    struct transport *transport;
+    enum transfer_state state;
+    struct transfer_options options;
+    CURL *easy;
+    struct curl_slist *headers;
+    char error_text[CURL_ERROR_SIZE];
+    struct error failure; /* what the data callback, or the header limit, refused */
+    size_t header_bytes;
+    uint64_t heard_at;
+    bool opened;
+    bool probe;
+};
+
+TAILQ_HEAD(transfer_list, transfer);
+
+struct socket_watch {
+    LIST_ENTRY(socket_watch) link;
+    struct transport *transport;
+    curl_socket_t fd;
+    struct loop_poll *poll;
+};
+
+struct transport {
+    uv_loop_t *loop;
+    CURLM *multi;
+    struct loop_timer *timer;
+    LIST_HEAD(, socket_watch) sockets;
+    struct transfer_list pending, active, dead;
+    unsigned busy;     /* libcurl is on the stack */
+    unsigned settling; /* callbacks of finished transfers are on the stack */
+    bool freed;
+
+    struct kube_config *config;
+    char *user_agent;
+    char *base_url;    /* what the target is added to */
+    char *host_header; /* NULL: the URL's */
+    struct curl_slist *connect_to;
+
+    struct loop_timer *keepalive;
+    struct transfer *probe;
+    bool http2;
+};
+
+/* transfer.c */
+struct transfer *transfer_new(struct transport *transport, const struct transfer_options *options);
+void transfer_free(struct transfer *transfer);
+/* Makes the result of what libcurl says, or of `failure` when that has a code, calls done() and
+ * frees the transfer, which libcurl has already let go. */
+void transfer_finish(struct transfer *transfer, CURLcode code);
+
+/* transport.c */
+/* Ends a transfer that libcurl holds with an error of ours; not while busy. */
+void transport_fail(struct transfer *transfer, CURLcode code);
+void transport_enter(struct transport *transport);
+/* May free the transport. */
+void transport_leave(struct transport *transport);
+
+/* keepalive.c */
+void keepalive_start(struct transport *transport);
+void keepalive_socket_options(curl_socket_t fd);
