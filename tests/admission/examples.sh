@@ -28,7 +28,7 @@ examples_spec() { # FILE: as JSON
 }
 examples_names() { # FILE POLICY
     printf '%s %s\n' "$(examples_spec "$1" | jq -r .metadata.name)" \
-        "$(apparmor_parser --config-file /dev/null --base /etc/apparmor.d -Q -K --names "$2")"
+        "$(apparmor_parser --config-file /dev/null --base /etc/apparmor.d -M "$EXAMPLES_FEATURES" -Q -K --names "$2")"
 }
 
 examples_compile() { # POLICY
