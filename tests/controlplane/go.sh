@@ -53,6 +53,12 @@ as_root() {
     fi
 }
 
+install_old_go() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=300 golang-go >&2
+}
+
 # old_go prints any go that knows modules, and installs Debian's when there is none.
 old_go() {
     local path
@@ -64,10 +70,10 @@ old_go() {
     done < <(candidates)
     command -v apt-get >/dev/null || die "no go command and no apt-get here; install Go $needed or newer"
     say "no go command here: installing Debian's golang-go with apt-get, to fetch a newer one with"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends golang-go >&2 || {
+    install_old_go || {
         say "refreshing apt's package lists first"
         as_root apt-get update -qq >&2
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends golang-go >&2
+        install_old_go
     }
     command -v go || die "golang-go is installed but there is no go command in PATH"
 }
@@ -99,14 +105,15 @@ fetch_toolchain() {
 }
 
 main() {
-    local path
+    local path old
     while IFS= read -r path; do
         if new_enough "$path"; then
             printf '%s\n' "$path"
             return
         fi
     done < <(candidates)
-    fetch_toolchain "$(old_go)"
+    old=$(old_go)
+    fetch_toolchain "$old"
 }
 
 main

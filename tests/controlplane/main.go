@@ -56,6 +56,10 @@ func findProgram(name string) *program {
 func main() {
 	name := filepath.Base(os.Args[0])
 	p := findProgram(name)
+	if p != nil {
+		// The supervisor starts its children through /proc/self/exe: without this, ps calls them "exe".
+		_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
+	}
 	if p == nil && len(os.Args) > 1 {
 		// The program must see itself as Args[0], as cobra takes its flags from what follows.
 		name = os.Args[1]

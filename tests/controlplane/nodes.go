@@ -64,12 +64,12 @@ func (r *rig) addNode(ctx context.Context, name string) error {
 // deleteNode removes the Node as an administrator does. Its Lease goes by ownership, its pods by the
 // controller manager's pod collector, and with the pod the agent's token, as on a real cluster.
 func (r *rig) deleteNode(ctx context.Context, name string) error {
-	r.mutex.Lock()
-	delete(r.nodes, name)
-	r.mutex.Unlock()
 	if err := r.client.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 		return fmt.Errorf("cannot delete Node %s: %w", name, err)
 	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.nodes, name)
 	return nil
 }
 

@@ -157,6 +157,8 @@ func runUp() int {
 	klog.SetOutput(discard{})
 	klog.LogToStderr(false)
 
+	// Whoever reads the progress may stop at "ready".
+	signal.Ignore(syscall.SIGPIPE)
 	signalled, stopSignals := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
 	lock, err := prepareDir(opts.dir)
