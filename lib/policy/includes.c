@@ -350,6 +350,7 @@ static void read_variable(struct scan *scan)
         scan->at++;
         return;
     }
+    bool label = peek(scan, 0) == '@';
     scan->at++;
     bool braces = peek(scan, 0) == '{';
     if (braces)
@@ -363,8 +364,10 @@ static void read_variable(struct scan *scan)
         scan->assigning = true;
         scan->doubtful = false;
         scan->sure = false;
-    } else {
+    } else if (label && !strchr("=+?:", peek(scan, 0))) {
         read_id(scan);
+    } else {
+        scan->sure = false;
     }
 }
 
