@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kernel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/apparmor.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+#include "lib/base/loop.h"
+
+#define DEFAULT_DEADLINE_MS 30000
+/* Longest name of a profile that is read back; the kernel's own are below a page. */
+#define FIELD_MAX 8192
+/* Children of children do not exist today; the kernel's folders would show them. */
+#define DEPTH_MAX 8
+
+/* One write to the kernel. Its data are a copy, as a stuck write outlives its caller's patience. */
+struct write_job {
+    uv_work_t work;
+    struct kernel *kernel;
+    struct write_job *next;
+    void *data; /* NULL: a removal */
+    size_t len;
+    char *name;
+    int code;
+    kernel_done_fn fn; /* NULL once it has been called */
+    void *userdata;
+};
+
+struct kernel {
+    uv_loop_t *loop;
+    char *path, *features;
+    uint64_t deadline_ms;
+    aa_kernel_interface *interface;
+
+    struct write_job *first; /* waiting */
+    struct write_job *running;
+    struct loop_timer *deadline, *kick;
+    bool stuck, freed;
+
+    int revision_fd;
+    struct loop_poll *revision_poll;
+    void (*changed)(void *userdata);
+    void *changed_userdata;
+};
+
+static void job_free(struct write_job *job)
+{
+    free(job->data);
+    free(job->name);
+    free(job);
+}
+
+/* Releases what writes need; last, since a write may still be running. */
+static void kernel_release(struct kernel *kernel)
+{
+    aa_kernel_interface_unref(kernel->interface);
+    free(kernel->path);
+    free(kernel->features);
+    free(kernel);
+}
+
+/* --- start --- */
+
+static int check_module(const char *path, struct error *err)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(64);
+    int r = fs_read(AT_FDCWD, path, &text, NULL);
+
+    if (r == 0 && buf_string(&text)[0] == 'Y')
+        return 0;
+    return error_set_reason(err, -EOPNOTSUPP, "AppArmorDisabled",
+                            "AppArmor is not enabled in this kernel (%s %s): boot it with "
+                            "apparmor=1 and with apparmor in lsm=",
+                            path, r < 0 ? "cannot be read" : "does not say Y");
+}
+
+static int check_securityfs(struct kernel *kernel, struct error *err)
+{
+    _cleanup_free_ char *replace = xasprintf("%s/.replace", kernel->path);
+
+    if (access(replace, F_OK) == 0)
+        return 0;
+    return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing",
+                            "%s is not there: mount securityfs at /sys/kernel/security, and into "
+                            "the container if this is one",
+                            replace);
+}
+
+static int open_interface(struct kernel *kernel, struct error *err)
+{
+    aa_features *features = NULL;
+
+    if (aa_features_new(&features, AT_FDCWD, kernel->features) < 0)
+        return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing", "cannot read %s: %s",
+                                kernel->features, strerror(errno));
+    int r = aa_kernel_interface_new(&kernel->interface, features, kernel->path);
+    int code = -errno;
+    aa_features_unref(features);
+    if (r < 0)
+        return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing", "cannot open %s: %s",
+                                kernel->path, strerror(-code));
+    return 0;
+}
+
+static void write_late(void *userdata);
+static void write_next(void *userdata);
+
+int kernel_new(uv_loop_t *loop, const struct kernel_options *options, struct kernel **ret,
+               struct error *err)
+{
+    const char *module =
+        options->module ? options->module : "/sys/module/apparmor/parameters/enabled";
+    const char *path = options->apparmorfs ? options->apparmorfs : "/sys/kernel/security/apparmor";
+
+    int r = check_module(module, err);
+    if (r < 0)
+        return r;
+
+    struct kernel *kernel = xcalloc(1, sizeof(*kernel));
+    kernel->loop = loop;
+    kernel->revision_fd = -1;
+    kernel->path = xstrdup(path);
+    kernel->features = xasprintf("%s/features", path);
+    kernel->deadline_ms =
+        options->write_deadline_ms ? options->write_deadline_ms : DEFAULT_DEADLINE_MS;
+    r = check_securityfs(kernel, err);
+    if (r == 0)
+        r = open_interface(kernel, err);
+    if (r < 0) {
+        kernel_release(kernel);
+        return r;
+    }
+    kernel->deadline = loop_timer_new(loop, write_late, kernel);
+    kernel->kick = loop_timer_new(loop, write_next, kernel);
+    *ret = kernel;
+    return 0;
+}
+
+void kernel_free(struct kernel *kernel)
+{
+    if (!kernel)
+        return;
+    while (kernel->first) {
+        struct write_job *job = kernel->first;
+        kernel->first = job->next;
+        job_free(job);
+    }
+    loop_poll_free(kernel->revision_poll);
+    if (kernel->revision_fd >= 0)
+        close(kernel->revision_fd);
+    loop_timer_free(kernel->deadline);
+    loop_timer_free(kernel->kick);
+    kernel->freed = true;
+    if (!kernel->running)
+        kernel_release(kernel);
+}
+
+const char *kernel_features_path(const struct kernel *kernel)
+{
+    return kernel->features;
+}
+
+bool kernel_stuck(const struct kernel *kernel)
+{
+    return kernel->stuck;
+}
+
+/* --- writes --- */
+
+static void job_end(struct write_job *job, const struct error *err)
+{
+    kernel_done_fn fn = job->fn;
+
+    job->fn = NULL;
+    if (fn)
+        fn(job->userdata, err);
+}
+
+static int stuck_error(struct error *err)
+{
+    return error_set_reason(err, -ETIMEDOUT, "KernelStuck",
+                            "the kernel's policy lock is stuck: a load or removal does not return, "
+                            "and none will until the node is rebooted");
+}
+
+/* The kernel's answers as security/apparmor/policy.c and apparmorfs.c give them. */
+static int write_error(const struct write_job *job, struct error *err)
+{
+    const char *what = job->data ? "load policy" : "remove profile";
+    const char *name = job->data ? "" : job->name;
+    const char *why = NULL;
+
+    switch (job->code) {
+    case 0:
+        return 0;
+    case -EPROTO:
+    case -EPROTONOSUPPORT:
+        why = "it does not understand the compiled policy";
+        break;
+    case -EACCES:
+    case -EPERM:
+        why = "permission denied; this needs CAP_MAC_ADMIN, uid or gid 0, and policy that is not "
+              "locked (apparmor.lock_policy)";
+        break;
+    case -ENOMEM:
+        why = "it is out of memory";
+        break;
+    default:
+        why = strerror(-job->code);
+    }
+    return error_set_reason(err, job->code, "KernelRefused", "the kernel did not %s%s%s: %s", what,
+                            *name ? " " : "", name, why);
+}
+
+/* On a thread of the pool. */
+static void write_run(uv_work_t *work)
+{
+    struct write_job *job = container_of(work, struct write_job, work);
+    aa_kernel_interface *interface = job->kernel->interface;
+    int r;
+
+    if (job->data)
+        r = aa_kernel_interface_replace_policy(interface, job->data, job->len);
+    else
+        r = aa_kernel_interface_remove_policy(interface, job->name);
+    job->code = r < 0 ? -errno : 0;
+    if (!job->data && job->code == -ENOENT)
+        job->code = 0;
+}
+
+static void write_done(uv_work_t *work, int status _unused_)
+{
+    struct write_job *job = container_of(work, struct write_job, work);
+    struct kernel *kernel = job->kernel;
+    _cleanup_error_ struct error err = {0};
+
+    kernel->running = NULL;
+    kernel->stuck = false;
+    if (kernel->freed) {
+        job_free(job);
+        kernel_release(kernel);
+        return;
+    }
+    loop_timer_stop(kernel->deadline);
+    loop_timer_start(kernel->kick, 0);
+    write_error(job, &err);
+    job_end(job, &err);
+    job_free(job);
+}
+
+/* Its caller learns of it now; the job itself lives until the kernel lets go. */
+static void write_late(void *userdata)
+{
+    struct kernel *kernel = userdata;
+    _cleanup_error_ struct error err = {0};
+
+    kernel->stuck = true;
+    stuck_error(&err);
+    loop_timer_start(kernel->kick, 0);
+    job_end(kernel->running, &err);
+}
+
+/* Fails the waiting ones while the lock is stuck, starts one otherwise. From the loop alone. */
+static void write_next(void *userdata)
+{
+    struct kernel *kernel = userdata;
+    struct write_job *job = kernel->first;
+
+    if (!job || (kernel->running && !kernel->stuck))
+        return;
+    kernel->first = job->next;
+    if (kernel->stuck) {
+        _cleanup_error_ struct error err = {0};
+        stuck_error(&err);
+        loop_timer_start(kernel->kick, 0);
+        job_end(job, &err);
+        job_free(job);
+        return;
+    }
+    kernel->running = job;
+    loop_timer_start(kernel->deadline, kernel->deadline_ms);
+    uv_queue_work(kernel->loop, &job->work, write_run, write_done);
+}
+
+static void write_queue(struct kernel *kernel, struct write_job *job)
+{
+    struct write_job **place = &kernel->first;
+
+    job->kernel = kernel;
+    while (*place)
+        place = &(*place)->next;
+    *place = job;
+    loop_timer_start(kernel->kick, 0);
+}
+
+void kernel_load(struct kernel *kernel, const void *data, size_t len, kernel_done_fn fn,
+                 void *userdata)
+{
+    struct write_job *job = xcalloc(1, sizeof(*job));
+
+    job->data = xmemdup(data, len);
+    job->len = len;
+    job->fn = fn;
+    job->userdata = userdata;
+    write_queue(kernel, job);
+}
+
+void kernel_remove(struct kernel *kernel, const char *name, kernel_done_fn fn, void *userdata)
+{
+    struct write_job *job = xcalloc(1, sizeof(*job));
+
+    job->name = xstrdup(name);
+    job->fn = fn;
+    job->userdata = userdata;
+    write_queue(kernel, job);
+}
+
+/* --- reading back --- */
+
+static int read_profiles(int dir, const char *parent, unsigned depth, struct map *map,
+                         struct error *err);
+
+/* One line of a file in a profile's folder. */
+static int read_field(int dir, const char *name, struct buf *out, struct error *err)
+{
+    buf_reset(out);
+    int r = fs_read(dir, name, out, err);
+    if (r == 0 && out->len && out->data[out->len - 1] == '\n')
+        out->data[--out->len] = '\0';
+    return r;
+}
+
+/* Kernels before 6.8 or so have `sha1`, later ones `sha256`; without CONFIG_SECURITY_APPARMOR_HASH
+ * there is none. */
+static int read_digest(int dir, struct kernel_profile *profile, struct buf *text, struct error *err)
+{
+    static const struct {
+        const char *file;
+        enum digest_type type;
+    } files[] = {{"sha256", DIGEST_SHA256}, {"sha1", DIGEST_SHA1}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        int r = read_field(dir, files[i].file, text, err);
+        if (r == -ENOENT)
+            continue;
+        if (r == 0 && text->len >= DIGEST_HEX_SIZE)
+            return error_set(err, -EBADMSG, "%s holds no digest", files[i].file);
+        if (r < 0)
+            return r;
+        profile->digest_type = files[i].type;
+        memcpy(profile->digest, buf_string(text), text->len + 1);
+        return 0;
+    }
+    return 0;
+}
+
+static int read_profile(int dir, const char *parent, unsigned depth, struct map *map,
+                        struct error *err)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(FIELD_MAX);
+    _cleanup_free_ struct kernel_profile *profile = xcalloc(1, sizeof(*profile));
+
+    int r = read_field(dir, "name", &text, err);
+    if (r < 0)
+        return r;
+    /* The file has the last part of a child's name alone. */
+    _cleanup_free_ char *name =
+        parent ? xasprintf("%s//%s", parent, buf_string(&text)) : xstrdup(buf_string(&text));
+    r = read_field(dir, "mode", &text, err);
+    if (r == 0 && policy_mode_parse_kernel(buf_string(&text), &profile->mode) < 0)
+        r = error_set(err, -EBADMSG, "profile %s has the unknown mode \"%s\"", name,
+                      buf_string(&text));
+    if (r == 0)
+        r = read_digest(dir, profile, &text, err);
+    if (r < 0)
+        return r;
+    map_set(map, name, TAKE_PTR(profile));
+
+    _cleanup_close_ int children = openat(dir, "profiles", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (children < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot open profiles");
+    return read_profiles(children, name, depth + 1, map, err);
+}
+
+static int read_entry(int dir, const char *entry, const char *parent, unsigned depth,
+                      struct map *map, struct error *err)
+{
+    _cleanup_error_ struct error failure = {0};
+    _cleanup_close_ int profile = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r;
+
+    if (profile < 0)
+        r = error_set_errno(&failure, -errno, "cannot open it");
+    else
+        r = read_profile(profile, parent, depth, map, &failure);
+    /* It was removed or replaced meanwhile; the new revision has us read again. */
+    if (r == -ENOENT || r == -ESRCH || r == -ENODEV)
+        return 0;
+    if (r < 0) {
+        error_wrap(&failure, "%s", entry);
+        return error_move(err, &failure);
+    }
+    return 0;
+}
+
+/* Reads the folders of `dir`; children add theirs to the names. */
+static int read_profiles(int dir, const char *parent, unsigned depth, struct map *map,
+                         struct error *err)
+{
+    if (depth == DEPTH_MAX)
+        return error_set(err, -ELOOP, "profiles are nested more than %d levels deep", DEPTH_MAX);
+
+    int copy = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+    if (!stream) {
+        int code = -errno;
+        if (copy >= 0)
+            close(copy);
+        return error_set_errno(err, code, "cannot list profiles");
+    }
+
+    int r = 0;
+    const struct dirent *entry;
+    while (r == 0 && (errno = 0, entry = readdir(stream)))
+        if (entry->d_name[0] != '.')
+            r = read_entry(dir, entry->d_name, parent, depth, map, err);
+    if (r == 0 && errno)
+        r = error_set_errno(err, -errno, "cannot list profiles");
+    closedir(stream);
+    return r;
+}
+
+int kernel_read(const struct kernel *kernel, struct map **ret, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/policy/profiles", kernel->path);
+    _cleanup_(map_freep) struct map *map = map_new(free);
+    _cleanup_close_ int dir = -1;
+
+    int r = fs_open_dir(AT_FDCWD, path, &dir, err);
+    if (r < 0)
+        return r;
+    r = read_profiles(dir, NULL, 0, map, err);
+    if (r < 0) {
+        error_wrap(err, "cannot read back the policy in %s", path);
+        return r;
+    }
+    *ret = TAKE_PTR(map);
+    return 0;
+}
+
+/* --- the revision --- */
+
+/* Takes note of the present revision, so that only the next one wakes us; several changes are one.
+ * A negative errno when the file fails. */
+static int take_revision(const struct kernel *kernel)
+{
+    char text[64];
+    ssize_t count = read(kernel->revision_fd, text, sizeof(text));
+
+    return count < 0 && errno != EAGAIN && errno != EINTR ? -errno : 0;
+}
+
+static void on_revision(void *userdata, int status, int events _unused_)
+{
+    struct kernel *kernel = userdata;
+
+    /* A file that fails would wake us for ever. */
+    if (status < 0 || take_revision(kernel) < 0)
+        loop_poll_set(kernel->revision_poll, 0);
+    kernel->changed(kernel->changed_userdata);
+}
+
+int kernel_watch(struct kernel *kernel, void (*fn)(void *userdata), void *userdata,
+                 struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/revision", kernel->path);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot open %s", path);
+
+    struct loop_poll *poll = loop_poll_new(kernel->loop, fd, UV_READABLE, on_revision, kernel);
+    if (!poll)
+        return error_set_errno(err, -errno, "cannot poll %s", path);
+    loop_poll_free(kernel->revision_poll);
+    if (kernel->revision_fd >= 0)
+        close(kernel->revision_fd);
+    kernel->revision_poll = poll;
+    kernel->revision_fd = TAKE_FD(fd);
+    kernel->changed = fn;
+    kernel->changed_userdata = userdata;
+    int r = take_revision(kernel);
+    return r < 0 ? error_set_errno(err, r, "cannot read %s", path) : 0;
+}
