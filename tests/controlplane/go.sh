@@ -15,6 +15,8 @@ pinned_sum=h1:KyINmJ/FQdKRmDYGuTAAXkumyeR2DyUlSNHZj7XaLFg=
 say() { printf 'controlplane: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# Some CI systems have no home; what would lie in it is then just not found.
+: "${HOME:=/nonexistent}"
 needed=$(sed -n 's/^go \([0-9.]*\)$/\1/p' go.mod)
 
 # version GO: 1.26.8, or nothing. Outside of the module, whose go.mod an old go does not understand.
