@@ -200,7 +200,10 @@ timeout_ends_a_command()
 
 terminal_works()
 {
-    script -qec "'$vm' exec one -t -- sh -c 'tty && stty size'" /dev/null </dev/null | grep -q /dev/pts/
+    script -qec "stty rows 33 cols 99; '$vm' exec one -t -- sh -c 'tty; stty size; exit 4'" /dev/null \
+        </dev/null >"$work/terminal"
+    same 4 "$?" && grep -q /dev/pts/ "$work/terminal" && grep -q '33 99' "$work/terminal" &&
+        ends_with 255 guest one -t -- true </dev/null
 }
 
 has_no_zombies()

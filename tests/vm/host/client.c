@@ -423,7 +423,7 @@ static void open_signals(struct client *client)
 static void terminal_set_raw(void)
 {
     if (tcgetattr(STDIN_FILENO, &terminal_before) < 0) {
-        fail("standard input is not a terminal");
+        fail("terminal: %s", strerror(errno));
     }
     struct termios raw = terminal_before;
     cfmakeraw(&raw);
@@ -485,6 +485,9 @@ int main(int argc, char **argv)
         usage();
     }
     client.directory = argv[optind];
+    if (client.terminal && !isatty(STDIN_FILENO)) {
+        fail("standard input is not a terminal");
+    }
     open_signals(&client);
     client_connect(&client);
     client_start(&client, argv + optind + 2);
