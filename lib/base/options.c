@@ -199,5 +199,10 @@ void options_print_help(const struct options *options, FILE *stream)
 
 void options_print_version(const struct options *options, FILE *stream)
 {
-    fprintf(stream, "%s %s\n", options->program, PROGRAM_VERSION);
+    fprintf(stream, "%s %s\n", options->program, options_version());
+}
+
+const char *options_version(void)
+{
+    return PROGRAM_VERSION;
 }

@@ -42,3 +42,5 @@ _must_check_ int options_parse(const struct options *options, int argc, char **a
                                enum options_outcome *ret, struct error *err);
 void options_print_help(const struct options *options, FILE *stream);
 void options_print_version(const struct options *options, FILE *stream);
+/* Of the program, as --version prints it; also for user agents and status. */
+const char *options_version(void);
