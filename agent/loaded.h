@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+
+#include "agent/kernel.h"
+#include "lib/base/strv.h"
+#include "lib/policy/blob.h"
+#include "lib/policy/marker.h"
+
+/*
+ * What the kernel holds, as last read back, and how that compares with what we own. Read again only
+ * after something has changed.
+ */
+struct loaded;
+
+/* The kernel is borrowed. */
+struct loaded *loaded_new(const struct kernel *kernel);
+void loaded_free(struct loaded *loaded);
+DEFINE_CLEANUP(struct loaded *, loaded_free)
+
+/* The next question reads the kernel again. */
+void loaded_invalidate(struct loaded *loaded);
+/* Reads the kernel if need be. While this fails, the answers below are those of the last success.
+ */
+_must_check_ int loaded_refresh(struct loaded *loaded, struct error *err);
+
+bool loaded_has(const struct loaded *loaded, const char *name);
+/* Every profile of the marker but leftovers is in the kernel, with that content. */
+bool loaded_matches(const struct loaded *loaded, const struct marker *marker);
+/* Every profile of the marker but leftovers is in the kernel, with whatever content. */
+bool loaded_present(const struct loaded *loaded, const struct marker *marker);
+/* The kernel's names and modes are those of the compiled policy. NULL, or the name that is not. */
+const char *loaded_mode_mismatch(const struct loaded *loaded, const struct blob *blob);
+/* Top-level profiles of the marker, leftovers apart, that are in the kernel, and their common mode.
+ */
+enum policy_mode loaded_names(const struct loaded *loaded, const struct marker *marker,
+                              struct strv *ret_names);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+
+#include "agent/compile.h"
+#include "agent/host.h"
+#include "lib/policy/marker.h"
+
+/* How ownership records are made from what was compiled, and who stands in the way. */
+
+/*
+ * What the record of an install says. Names that `old` (NULL: none) holds and the new policy does
+ * not have stay as leftovers, so that they remain ours until they are removed.
+ */
+struct marker *ownership_marker(const struct policy_profile *profile, const char *build,
+                                const struct compiled *compiled, const struct marker *old);
+/* The profile that a record describes, without its text. */
+struct policy_profile *ownership_profile(const struct marker *marker);
+/* Brings object, generation and spec's other fields up to date; true when anything changed. */
+bool ownership_refresh(struct marker *marker, const struct policy_profile *profile);
+/* Digest of all that the compiled policy depends on; "" while there is no compiler. */
+const char *ownership_build(const struct compiler *compiler, const char *revision,
+                            char ret[static DIGEST_HEX_SIZE]);
+
+/* -EPERM with NameConflict or NotOwned when the record's object may not have one of the names. */
+_must_check_ int ownership_check(const struct host *host, const struct record *record,
+                                 const struct strv *names, struct error *err);
+/* Names of the marker's own revision, children and hats included. */
+void ownership_names(const struct marker *marker, struct strv *ret);
