@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent_metrics.h"
+
+static const double compile_buckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
+static const double load_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1, 10};
+
+const struct metric_spec agent_metric_specs[AGENT_METRICS] = {
+    [METRIC_PROFILE_LOADED] =
+        {
+            .name = "apparmor_profile_loaded",
+            .help = "1 for each top-level profile of an AppArmorProfile that is in the kernel.",
+            .type = METRIC_GAUGE,
+            .labels = {"profile", "name", "mode"},
+        },
+    [METRIC_COMPILES] =
+        {
+            .name = "apparmor_compiles_total",
+            .help = "Policies compiled, by result.",
+            .type = METRIC_COUNTER,
+            .labels = {"result"},
+        },
+    [METRIC_COMPILE_SECONDS] =
+        {
+            .name = "apparmor_compile_duration_seconds",
+            .help = "Time from the start of the compiler to its result.",
+            .type = METRIC_HISTOGRAM,
+            .buckets = compile_buckets,
+            .bucket_count = ARRAY_SIZE(compile_buckets),
+        },
+    [METRIC_LOADS] =
+        {
+            .name = "apparmor_loads_total",
+            .help = "Policies written to the kernel, by result.",
+            .type = METRIC_COUNTER,
+            .labels = {"result"},
+        },
+    [METRIC_LOAD_SECONDS] =
+        {
+            .name = "apparmor_load_duration_seconds",
+            .help = "Time from the request to load a policy to the kernel's answer.",
+            .type = METRIC_HISTOGRAM,
+            .buckets = load_buckets,
+            .bucket_count = ARRAY_SIZE(load_buckets),
+        },
+    [METRIC_REMOVALS] =
+        {
+            .name = "apparmor_removals_total",
+            .help = "Profiles removed from the kernel, by result.",
+            .type = METRIC_COUNTER,
+            .labels = {"result"},
+        },
+    [METRIC_REPAIRS] =
+        {
+            .name = "apparmor_repairs_total",
+            .help = "Policies loaded again after something else had changed or removed them.",
+            .type = METRIC_COUNTER,
+        },
+    [METRIC_API_WRITES] =
+        {
+            .name = "apparmor_api_writes_total",
+            .help = "Write requests to the API server, by object and result.",
+            .type = METRIC_COUNTER,
+            .labels = {"object", "result"},
+        },
+};
