@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/builder.h"
+
+#include <errno.h>
+
+#include "agent/agent_metrics.h"
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/loop.h"
+
+/* How often a missing compiler is looked for, at most. */
+#define COMPILER_RETRY_MS 10000
+
+struct build {
+    struct builder *builder;
+    struct build *next;
+    const struct policy_profile *profile;
+    compile_fn fn;
+    void *userdata;
+    struct compilation *compilation; /* NULL while it waits */
+    uint64_t started_ms;
+};
+
+struct builder {
+    uv_loop_t *loop;
+    struct builder_options options;
+    struct compiler *compiler;
+    struct error unavailable;
+    uint64_t looked_ms;
+    struct build *first; /* waiting */
+    unsigned active;
+    struct loop_timer *kick;
+};
+
+static void look_for_compiler(struct builder *builder)
+{
+    uint64_t now = clock_monotonic_ms();
+
+    if (builder->compiler || (builder->looked_ms && now - builder->looked_ms < COMPILER_RETRY_MS))
+        return;
+    builder->looked_ms = now;
+    (void) !compiler_new(builder->loop, &builder->options.compiler, &builder->compiler,
+                         &builder->unavailable);
+}
+
+const struct compiler *builder_compiler(struct builder *builder)
+{
+    look_for_compiler(builder);
+    return builder->compiler;
+}
+
+static struct build *take_first(struct builder *builder)
+{
+    struct build *build = builder->first;
+
+    if (build)
+        builder->first = build->next;
+    return build;
+}
+
+static void observe(const struct builder *builder, const struct build *build, bool success)
+{
+    const char *values[] = {success ? RESULT_SUCCESS : RESULT_FAILURE};
+    double seconds = (double) (clock_monotonic_ms() - build->started_ms) / 1000;
+
+    metrics_add(builder->options.metrics, METRIC_COMPILES, 1, values);
+    metrics_observe(builder->options.metrics, METRIC_COMPILE_SECONDS, seconds, NULL);
+}
+
+static void compiled(void *userdata, struct compiled *result, const struct error *err)
+{
+    struct build *build = userdata;
+    struct builder *builder = build->builder;
+
+    builder->active--;
+    observe(builder, build, result != NULL);
+    loop_timer_start(builder->kick, 0);
+    build->fn(build->userdata, result, err);
+    free(build);
+}
+
+static void begin(struct builder *builder, struct build *build)
+{
+    build->started_ms = clock_monotonic_ms();
+    builder->active++;
+    build->compilation = compiler_run(builder->compiler, build->profile, compiled, build);
+}
+
+static void refuse(struct builder *builder, struct build *build)
+{
+    _cleanup_error_ struct error err = {0};
+
+    error_set_reason(&err, -ENOENT, "CompilerUnavailable", "%s",
+                     error_message(&builder->unavailable));
+    build->fn(build->userdata, NULL, &err);
+    free(build);
+}
+
+static void kick(void *userdata)
+{
+    struct builder *builder = userdata;
+    struct build *build;
+
+    look_for_compiler(builder);
+    while (builder->active < builder->options.parallel && (build = take_first(builder))) {
+        if (builder->compiler)
+            begin(builder, build);
+        else
+            refuse(builder, build);
+    }
+}
+
+struct builder *builder_new(uv_loop_t *loop, const struct builder_options *options)
+{
+    struct builder *builder = xcalloc(1, sizeof(*builder));
+
+    builder->loop = loop;
+    builder->options = *options;
+    if (builder->options.parallel == 0)
+        builder->options.parallel = uv_available_parallelism();
+    builder->kick = loop_timer_new(loop, kick, builder);
+    return builder;
+}
+
+void builder_free(struct builder *builder)
+{
+    struct build *build;
+
+    if (!builder)
+        return;
+    while ((build = take_first(builder)))
+        free(build);
+    loop_timer_free(builder->kick);
+    compiler_free(builder->compiler);
+    error_done(&builder->unavailable);
+    free(builder);
+}
+
+struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
+                            compile_fn fn, void *userdata)
+{
+    struct build *build = xcalloc(1, sizeof(*build));
+    struct build **place = &builder->first;
+
+    build->builder = builder;
+    build->profile = profile;
+    build->fn = fn;
+    build->userdata = userdata;
+    while (*place)
+        place = &(*place)->next;
+    *place = build;
+    loop_timer_start(builder->kick, 0);
+    return build;
+}
+
+void build_cancel(struct build *build)
+{
+    if (!build)
+        return;
+    if (build->compilation) {
+        compilation_cancel(build->compilation);
+        build->builder->active--;
+        loop_timer_start(build->builder->kick, 0);
+    } else {
+        for (struct build **place = &build->builder->first; *place; place = &(*place)->next) {
+            if (*place == build) {
+                *place = build->next;
+                break;
+            }
+        }
+    }
+    free(build);
+}

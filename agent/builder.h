@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <uv.h>
+
+#include "agent/compile.h"
+#include "lib/base/metrics.h"
+
+/*
+ * Compilations in their order, a bounded number at once, so that a burst of profiles takes neither
+ * the node's processors nor its memory. Looks for the compiler again while there is none.
+ */
+struct builder;
+struct build;
+
+struct builder_options {
+    struct compiler_options compiler; /* strings are borrowed for the builder's life */
+    unsigned parallel;                /* 0: one per processor */
+    struct metrics *metrics;
+};
+
+struct builder *builder_new(uv_loop_t *loop, const struct builder_options *options);
+void builder_free(struct builder *builder);
+DEFINE_CLEANUP(struct builder *, builder_free)
+
+/* NULL while there is no compiler. */
+const struct compiler *builder_compiler(struct builder *builder);
+
+/* As compiler_run(); reason CompilerUnavailable while there is no compiler. */
+struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
+                            compile_fn fn, void *userdata);
+/* `fn` is not called. NULL is accepted; not from after the callback. */
+void build_cancel(struct build *build);
