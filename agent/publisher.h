@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "agent/labels.h"
+#include "agent/node.h"
+#include "agent/records.h"
+#include "agent/status.h"
+#include "lib/base/metrics.h"
+#include "lib/kube/client.h"
+
+/*
+ * Writes what this node has to say: its Node's labels and its AppArmorNode. Changes are gathered,
+ * so that a burst costs one patch of each per flush, and what is there already is not written.
+ */
+struct publisher;
+
+struct publisher_options {
+    struct kube_client *client;
+    struct node *node;
+    struct metrics *metrics;
+    /* Everything has been looked at: before that nothing is written. */
+    bool (*ready)(void *userdata);
+    /* What the status says of the node itself, and the records, or NULL. Borrowed for the call. */
+    void (*describe)(void *userdata, struct status_node *ret_node,
+                     const struct records **ret_records);
+    /* A write has been answered, or the Node has changed. */
+    void (*answered)(void *userdata);
+    void *userdata;
+};
+
+struct publisher *publisher_new(const struct publisher_options *options);
+void publisher_free(struct publisher *publisher);
+DEFINE_CLEANUP(struct publisher *, publisher_free)
+void publisher_start(struct publisher *publisher);
+
+/* Something that is published may have changed. */
+void publisher_changed(struct publisher *publisher);
+/* The Node does not have the object's label, and no write under way may set it. */
+bool publisher_label_gone(const struct publisher *publisher, const char *object);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "agent/records.h"
+#include "lib/base/json.h"
+
+/* AppArmorNode (DESIGN §4): what its status says, as JSON. Pure. */
+
+struct status_node {
+    bool enabled;
+    bool unsure;                  /* not enabled, but the kernel may hold what it held */
+    const char *reason, *message; /* why not enabled; or NULL */
+    const char *kernel_release;   /* or NULL */
+    const char *features_id;      /* or NULL: no compiler */
+    const char *parser_version;   /* or NULL */
+    const char *agent_version;
+};
+
+/* `status`, profiles sorted by name. Undecided records are left out; `records` may be NULL. */
+cJSON *status_json(const struct status_node *node, const struct records *records);
+/* Merge patch that makes a status `old` (NULL: none) into `status`; NULL when they are equal. */
+cJSON *status_patch(const cJSON *old, const cJSON *status);
+/* Keeps the lastTransitionTime of entries in `old` whose state is what the record's is. */
+void status_adopt_times(const struct records *records, const cJSON *old);
+/* A new AppArmorNode, owned by its Node. */
+cJSON *status_object(const char *node, const char *node_uid);
