@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "agent/agent_metrics.h"
+#include "agent/listen.h"
+#include "agent/node.h"
+#include "agent/publisher.h"
+#include "agent/reconcile.h"
+#include "agent/source_cluster.h"
+#include "agent/source_folder.h"
+#include "agent/table.h"
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/options.h"
+#include "lib/serve/health.h"
+
+/* A node whose AppArmor cannot be used now is looked at again. */
+#define KERNEL_RETRY_MS 10000
+/* … and keeps its labels meanwhile, for so long. */
+#define UNSURE_MS 60000
+/* The table waits for what is under way, but not for ever. */
+#define TABLE_DELAY_MS 1000
+#define TABLE_MAX (16 * 1024 * 1024)
+
+struct agent {
+    struct agent_options options;
+    uv_loop_t *loop;
+    agent_finished_fn finished;
+    void *userdata;
+    char *node_name;
+    struct utsname uname;
+    struct metrics *metrics;
+    struct health *health;
+    struct server *server;
+
+    /* The node's side; nothing of it without a usable kernel. */
+    struct host host;
+    struct reconciler *reconciler;
+    struct error disabled; /* why there is none */
+    uint64_t disabled_ms;  /* since when */
+    struct loop_timer *kernel_timer;
+
+    /* Where policy comes from. */
+    struct source *source;
+    bool source_started;
+
+    /* With a cluster. */
+    struct kube_client *client;
+    struct node *node;
+    struct publisher *publisher;
+
+    /* With a folder. */
+    struct loop_timer *table_timer;
+    char *table; /* as last printed */
+};
+
+static void finish(struct agent *agent, int status)
+{
+    if (agent->finished)
+        agent->finished(agent->userdata, status);
+    agent->finished = NULL;
+}
+
+/* --- what the parts ask each other ----------------------------------------------------------- */
+
+static void on_changed(void *userdata)
+{
+    struct agent *agent = userdata;
+
+    if (agent->publisher)
+        publisher_changed(agent->publisher);
+    else if (reconciler_idle(agent->reconciler))
+        loop_timer_start(agent->table_timer, 0);
+    else if (!loop_timer_active(agent->table_timer))
+        loop_timer_start(agent->table_timer, TABLE_DELAY_MS);
+}
+
+static bool label_gone(void *userdata, const char *object)
+{
+    const struct agent *agent = userdata;
+
+    return publisher_label_gone(agent->publisher, object);
+}
+
+static bool label_there(void *userdata, const char *object)
+{
+    const struct agent *agent = userdata;
+
+    return labels_has_profile(node_labels(agent->node), object);
+}
+
+static bool is_ready(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    return !agent->reconciler || reconciler_decided(agent->reconciler);
+}
+
+/* The kernel may still hold what it held when it was last looked at. */
+static bool is_unsure(const struct agent *agent)
+{
+    return !agent->reconciler && strcmp(error_reason(&agent->disabled, ""), "AppArmorDisabled") &&
+           clock_monotonic_ms() - agent->disabled_ms < UNSURE_MS;
+}
+
+static void describe(void *userdata, struct status_node *ret, const struct records **ret_records)
+{
+    const struct agent *agent = userdata;
+    const struct compiler *compiler = NULL;
+
+    *ret = (struct status_node){
+        .enabled = agent->reconciler != NULL,
+        .unsure = is_unsure(agent),
+        .kernel_release = agent->uname.release,
+        .agent_version = options_version(),
+    };
+    *ret_records = agent->reconciler ? agent->host.records : NULL;
+    if (!agent->reconciler) {
+        ret->reason = error_reason(&agent->disabled, NULL);
+        ret->message = error_message(&agent->disabled);
+        return;
+    }
+    compiler = builder_compiler(agent->host.builder);
+    if (compiler) {
+        ret->features_id = compiler_features_id(compiler);
+        ret->parser_version = compiler_parser_version(compiler);
+    } else {
+        ret->reason = "CompilerUnavailable";
+        ret->message = "no policy can be compiled on this node: see the agent's log";
+    }
+    if (kernel_stuck(agent->host.kernel)) {
+        ret->reason = "KernelStuck";
+        ret->message = "the kernel's policy lock is stuck: policy cannot change until the node is "
+                       "rebooted";
+    }
+}
+
+static void on_answered(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->reconciler)
+        reconciler_labels_changed(agent->reconciler);
+}
+
+static void on_kernel_changed(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    reconciler_kernel_changed(agent->reconciler);
+}
+
+static void on_source_changed(void *userdata, const char *name)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->reconciler)
+        reconciler_changed(agent->reconciler, name);
+}
+
+static void on_source_all_changed(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->reconciler) {
+        reconciler_all_changed(agent->reconciler);
+        on_changed(userdata);
+    }
+}
+
+/* --- the table of --manifests ---------------------------------------------------------------- */
+
+static void print_table(struct agent *agent)
+{
+    _cleanup_buf_ struct buf table = BUF_INIT(TABLE_MAX);
+
+    table_render(agent->host.records, &table);
+    if (agent->table && strcmp(agent->table, buf_string(&table)) == 0)
+        return;
+    if (agent->table)
+        putchar('\n');
+    fputs(buf_string(&table), stdout);
+    fflush(stdout);
+    free(agent->table);
+    agent->table = buf_take(&table);
+}
+
+static void show_table(void *userdata)
+{
+    struct agent *agent = userdata;
+    bool idle = reconciler_idle(agent->reconciler);
+
+    if (!reconciler_decided(agent->reconciler) || (agent->options.once && !idle))
+        return;
+    print_table(agent);
+    if (agent->options.once)
+        finish(agent,
+               table_all_loaded(agent->host.records) && source_folder_mistakes(agent->source) == 0
+                   ? 0
+                   : 1);
+}
+
+/* --- the node's side ------------------------------------------------------------------------- */
+
+static void fill_host(struct agent *agent, struct kernel *kernel)
+{
+    struct builder_options options = {
+        .compiler =
+            {
+                .parser = agent->options.parser,
+                .includes = agent->options.includes,
+                .features = kernel_features_path(kernel),
+            },
+        .metrics = agent->metrics,
+    };
+
+    agent->host = (struct host){
+        .loop = agent->loop,
+        .node_name = agent->node_name,
+        .kernel = kernel,
+        .loaded = loaded_new(kernel),
+        .files = files_new(agent->options.host_root),
+        .builder = builder_new(agent->loop, &options),
+        .records = records_new(),
+        .metrics = agent->metrics,
+    };
+}
+
+static void start_reconciler(struct agent *agent)
+{
+    struct reconciler_options options = {
+        .host = &agent->host,
+        .source = agent->source,
+        .proc = agent->options.proc,
+        .client = agent->client,
+        .changed = on_changed,
+        .label_gone = agent->client ? label_gone : NULL,
+        .label_there = agent->client ? label_there : NULL,
+        .userdata = agent,
+    };
+    _cleanup_error_ struct error err = {0};
+
+    agent->reconciler = reconciler_new(&options);
+    if (kernel_watch(agent->host.kernel, on_kernel_changed, agent, &err) < 0)
+        log_warn("changes of the kernel's policy will not be noticed", "err", error_message(&err));
+    if (reconciler_start(agent->reconciler, &err) < 0)
+        log_error("ownership files cannot be read", "err", error_message(&err));
+}
+
+static void start_source(struct agent *agent)
+{
+    struct source_listener listener = {
+        .changed = on_source_changed,
+        .all_changed = on_source_all_changed,
+        .userdata = agent,
+    };
+
+    if (!agent->source_started)
+        source_start(agent->source, &listener);
+    agent->source_started = true;
+}
+
+static void idle_without_kernel(struct agent *agent)
+{
+    const char *reason = error_reason(&agent->disabled, "");
+
+    if (!agent->disabled_ms) {
+        agent->disabled_ms = clock_monotonic_ms();
+        log_warn("this node cannot use AppArmor", "node", agent->node_name, "reason", reason, "err",
+                 error_message(&agent->disabled));
+    }
+    /* Only a reboot brings back what is disabled; the rest may be mounted late. */
+    if (strcmp(reason, "AppArmorDisabled") != 0)
+        loop_timer_start(agent->kernel_timer, KERNEL_RETRY_MS);
+    if (agent->publisher)
+        publisher_changed(agent->publisher);
+    if (agent->options.once)
+        finish(agent, 1);
+}
+
+/* Begins to manage the kernel's policy if it can be. */
+static void start_node(void *userdata)
+{
+    struct agent *agent = userdata;
+    struct kernel_options options = {.apparmorfs = agent->options.apparmorfs};
+    struct kernel *kernel;
+
+    if (kernel_new(agent->loop, &options, &kernel, &agent->disabled) < 0) {
+        idle_without_kernel(agent);
+        return;
+    }
+    error_done(&agent->disabled);
+    fill_host(agent, kernel);
+    start_reconciler(agent);
+    start_source(agent);
+    on_changed(agent);
+}
+
+/* --- probes and metrics ---------------------------------------------------------------------- */
+
+static const char *check_profiles(void *userdata)
+{
+    return is_ready(userdata) ? NULL : "the profiles have not all been looked at yet";
+}
+
+static const char *check_kernel(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    return agent->reconciler && kernel_stuck(agent->host.kernel)
+               ? "the kernel's policy lock is stuck"
+               : NULL;
+}
+
+static int start_server(struct agent *agent, struct error *err)
+{
+    const struct health_check checks[] = {
+        {.name = "profiles", .check = check_profiles, .userdata = agent},
+        {.name = "kernel", .check = check_kernel, .userdata = agent},
+    };
+    struct server_route routes[HEALTH_ROUTES];
+    struct server_options options = {0};
+    _cleanup_free_ char *address = NULL;
+    int r;
+
+    if (!agent->options.listen || !*agent->options.listen)
+        return 0;
+    r = listen_parse(agent->options.listen, &address, &options.port, err);
+    if (r < 0)
+        return r;
+    options.address = address;
+    agent->health = health_new(agent->metrics, checks, ARRAY_SIZE(checks));
+    health_routes(agent->health, routes);
+    return server_new(agent->loop, &options, routes, ARRAY_SIZE(routes), &agent->server, err);
+}
+
+/* --- the two ways to run --------------------------------------------------------------------- */
+
+static int connect_cluster(struct agent *agent, struct error *err)
+{
+    struct kube_config_source source = {.kubeconfig = agent->options.kubeconfig};
+    _cleanup_(kube_config_freep) struct kube_config *config = NULL;
+    _cleanup_free_ char *user_agent = xasprintf("apparmor-agent/%s", options_version());
+    struct kube_client_options options = {.user_agent = user_agent};
+    struct publisher_options publisher = {
+        .metrics = agent->metrics,
+        .ready = is_ready,
+        .describe = describe,
+        .answered = on_answered,
+        .userdata = agent,
+    };
+    int r;
+
+    if (!*agent->node_name)
+        return error_set(err, -EINVAL,
+                         "which Node is this? Set --node-name or NODE_NAME (in a pod from "
+                         "spec.nodeName)");
+    r = kube_config_load(&source, &config, err);
+    if (r < 0)
+        return r;
+    log_info("connecting", "server", kube_config_server(config), "origin",
+             kube_config_origin(config), "node", agent->node_name);
+    r = kube_client_new(agent->loop, config, &options, &agent->client, err);
+    if (r < 0)
+        return r;
+    (void) TAKE_PTR(config); /* the client's now */
+    agent->node = node_new(agent->client, agent->node_name);
+    agent->source = source_cluster_new(agent->client, agent->node);
+    publisher.client = agent->client;
+    publisher.node = agent->node;
+    agent->publisher = publisher_new(&publisher);
+    node_start(agent->node);
+    publisher_start(agent->publisher);
+    return 0;
+}
+
+/* What a kubelet would put on this machine's Node, and what the flags add. */
+static int machine_labels(const struct agent *agent, cJSON *labels, struct error *err)
+{
+    const char *machine = agent->uname.machine;
+
+    if (strcmp(machine, "x86_64") == 0)
+        machine = "amd64";
+    else if (strcmp(machine, "aarch64") == 0)
+        machine = "arm64";
+    json_add_string(labels, "kubernetes.io/hostname", agent->node_name);
+    json_add_string(labels, "kubernetes.io/os", "linux");
+    json_add_string(labels, "kubernetes.io/arch", machine);
+    for (size_t i = 0; i < agent->options.node_labels.len; i++) {
+        const char *label = agent->options.node_labels.items[i];
+        const char *equals = strchr(label, '=');
+        _cleanup_free_ char *key = equals ? xstrndup(label, (size_t) (equals - label)) : NULL;
+
+        if (!key || !*key)
+            return error_set(err, -EINVAL, "--node-label takes KEY=VALUE, not \"%s\"", label);
+        cJSON_DeleteItemFromObjectCaseSensitive(labels, key);
+        json_add_string(labels, key, equals + 1);
+    }
+    return 0;
+}
+
+static int open_folder(struct agent *agent, struct error *err)
+{
+    _cleanup_json_ cJSON *labels = cJSON_CreateObject();
+    int r = machine_labels(agent, labels, err);
+
+    if (r < 0)
+        return r;
+    agent->table_timer = loop_timer_new(agent->loop, show_table, agent);
+    return source_folder_new(agent->loop, agent->options.manifests, labels, &agent->source, err);
+}
+
+int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finished_fn finished,
+              void *userdata, struct agent **ret, struct error *err)
+{
+    struct agent *agent = xcalloc(1, sizeof(*agent));
+    const char *name = options->node_name ? options->node_name : "";
+    int r;
+
+    agent->options = *options;
+    agent->loop = loop;
+    agent->finished = finished;
+    agent->userdata = userdata;
+    (void) uname(&agent->uname);
+    agent->node_name = xstrdup(*name || !options->manifests ? name : agent->uname.nodename);
+    agent->metrics = metrics_new(agent_metric_specs, AGENT_METRICS);
+    agent->kernel_timer = loop_timer_new(loop, start_node, agent);
+    r = options->manifests ? open_folder(agent, err) : connect_cluster(agent, err);
+    if (r == 0)
+        r = start_server(agent, err);
+    if (r < 0) {
+        agent_free(agent);
+        return r;
+    }
+    loop_timer_start(agent->kernel_timer, 0);
+    *ret = agent;
+    return 0;
+}
+
+bool agent_free(struct agent *agent)
+{
+    bool stuck;
+
+    if (!agent)
+        return true;
+    stuck = agent->host.kernel && kernel_stuck(agent->host.kernel);
+    server_free(agent->server);
+    health_free(agent->health);
+    loop_timer_free(agent->kernel_timer);
+    loop_timer_free(agent->table_timer);
+    /* First, so that no answer of the kernel reaches what is freed below. */
+    kernel_free(agent->host.kernel);
+    reconciler_free(agent->reconciler);
+    publisher_free(agent->publisher);
+    source_free(agent->source);
+    node_free(agent->node);
+    kube_client_free(agent->client);
+    builder_free(agent->host.builder);
+    records_free(agent->host.records);
+    loaded_free(agent->host.loaded);
+    files_free(agent->host.files);
+    metrics_free(agent->metrics);
+    error_done(&agent->disabled);
+    free(agent->node_name);
+    free(agent->table);
+    free(agent);
+    return !stuck;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+
+#include "agent/drain.h"
+#include "agent/host.h"
+#include "agent/source.h"
+
+/*
+ * Brings kernel and files to what the source wants, one object at a time: the state machine of an
+ * AppArmorProfile on this node. It works from what is there, not from what happened, so that events
+ * may be lost, merged or repeated.
+ */
+struct reconciler;
+
+struct reconciler_options {
+    const struct host *host;
+    struct source *source;
+    const char *proc;           /* NULL: /proc */
+    struct kube_client *client; /* NULL: no cluster */
+    /* Something that status, labels or the table show may have changed. */
+    void (*changed)(void *userdata);
+    /* As in struct drain_options; NULL without a cluster. */
+    bool (*label_gone)(void *userdata, const char *object);
+    /* The Node has the object's label now; NULL without a cluster. */
+    bool (*label_there)(void *userdata, const char *object);
+    void *userdata;
+};
+
+struct reconciler *reconciler_new(const struct reconciler_options *options);
+void reconciler_free(struct reconciler *reconciler);
+DEFINE_CLEANUP(struct reconciler *, reconciler_free)
+
+/* Reads the ownership files and looks at each object of theirs. */
+_must_check_ int reconciler_start(struct reconciler *reconciler, struct error *err);
+
+/* The source's events. */
+void reconciler_changed(struct reconciler *reconciler, const char *name);
+void reconciler_all_changed(struct reconciler *reconciler);
+/* The kernel's policy has changed, by us or by others. */
+void reconciler_kernel_changed(struct reconciler *reconciler);
+/* The Node's labels have changed: a removal that waits for one to go may go on. */
+void reconciler_labels_changed(struct reconciler *reconciler);
+
+/* The source has told everything, and each object has been decided about at least once. */
+bool reconciler_decided(const struct reconciler *reconciler);
+/* Nothing is under way but what waits for somebody else, or to be tried again. */
+bool reconciler_idle(const struct reconciler *reconciler);
