@@ -160,8 +160,9 @@ static void set_connection(struct transfer *transfer)
     CURL *easy = transfer->easy;
 
     set_option(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-    /* Rather wait for the one connection to speak HTTP/2 than open another. */
-    set_option(easy, CURLOPT_PIPEWAIT, 1L);
+    /* Rather wait for the one connection to speak HTTP/2 than open another. Without TLS there is no
+     * ALPN, and libcurl would wait for the first answer, which a watch may withhold for minutes. */
+    set_option(easy, CURLOPT_PIPEWAIT, strncmp(transport->base_url, "https:", 6) == 0 ? 1L : 0L);
     set_option(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     set_option(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_created);
     set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_TIMEOUT_MS);
