@@ -37,6 +37,10 @@ agent_reads() {
     done
     allowed 'an agent lists the pods of its node' \
         as agent-node-1 get pods -A --field-selector=spec.nodeName=node-1
+    allowed 'an agent reads the definition of AppArmorProfile' as agent-node-1 get crd apparmorprofiles.apparmor.io
+    refused "$(by_rbac get customresourcedefinitions)" 'an agent reads no other definition' \
+        as agent-node-1 get crd apparmornodes.apparmor.io
+    refused "$(by_rbac list customresourcedefinitions)" 'an agent does not list definitions' as agent-node-1 get crd
 }
 api_path() { # RESOURCE
     case $1 in
