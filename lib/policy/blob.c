@@ -369,10 +369,12 @@ static int check_parents(struct decoder *decoder)
             continue;
         _cleanup_free_ char *parent = xstrndup(profile->name, blob_name_parent(profile->name));
         if (!map_has(decoder->names, parent))
-            return error_set(decoder->err, -EBADMSG,
-                             "profile '%s' is a child of '%s', which is not defined: define it, or "
-                             "choose a name without //",
-                             profile->name, parent);
+            return error_set(
+                decoder->err, -EBADMSG,
+                "profile '%s' is a child of '%s', which is not defined: define it, choose "
+                "a name without //, or nest profiles one deep only (older compilers "
+                "lose the outer names)",
+                profile->name, parent);
     }
     return 0;
 }

@@ -24,11 +24,10 @@ struct blob_profile {
     enum policy_mode mode;
     bool child; /* name contains "//": child profile or hat */
     bool hat;
-    char *attachment;      /* as written, when the profile attaches to paths; else NULL
-                            */
-    bool attaches;         /* top-level, and would confine host programs by path, xattr or
-                              path name */
-    size_t offset, len;    /* this profile's record within the blob, version field included */
+    char *attachment;   /* what it attaches to, where compiled policy tells (a path name does);
+                           NULL: nothing, or a pattern that only the text has */
+    bool attaches;      /* top-level, and would confine host programs by path, xattr or path name */
+    size_t offset, len; /* this profile's record within the blob, version field included */
     size_t version_offset; /* of the u32 version word */
     size_t digest_offset;  /* first byte after the version field: what the kernel
                               digests from */
@@ -43,8 +42,9 @@ struct blob {
 /*
  * Refuses (-EBADMSG, reason in the message) what it does not fully understand:
  * unknown structure, trailing bytes, a compressed blob, a namespace, duplicate
- * full names, a child without its parent, names that are empty or hold control
- * characters, more than 1000 profiles.
+ * full names, a child without its parent, names that are empty, hold control
+ * characters or mean something else to the kernel (blob_name.h), a rename of
+ * another profile, automata with states out of bounds, more than 1000 profiles.
  */
 _must_check_ int blob_decode(const void *data, size_t len, struct blob **ret, struct error *err);
 void blob_free(struct blob *blob);
