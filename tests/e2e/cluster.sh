@@ -30,7 +30,8 @@ controlplane_start() { # NODE...
     nodes=$(IFS=,; echo "$*")
     mkdir -p "$CLUSTER_DIR"
     rm -rf "$CLUSTER_DIR/cp"
-    controlplane up --dir "$CLUSTER_DIR/cp" --nodes "$nodes" >"$log" 2>&1 &
+    # The program itself, not the function: $! must be what takes the signal at the end.
+    "$CONTROLPLANE" up --dir "$CLUSTER_DIR/cp" --nodes "$nodes" >"$log" 2>&1 &
     CONTROLPLANE_PID=$!
     until [ -e "$CLUSTER_DIR/cp/ready" ]; do
         if ! kill -0 "$CONTROLPLANE_PID" 2>/dev/null || [ "$waited" -gt 600 ]; then
