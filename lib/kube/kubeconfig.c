@@ -173,6 +173,9 @@ static int decode_base64(const char *text, char **ret, size_t *ret_len)
         return -EINVAL;
     while (padding < 2 && text[len - 1 - padding] == '=')
         padding++;
+    /* OpenSSL takes '=' for a digit. */
+    if (strcspn(text, "=") != len - padding)
+        return -EINVAL;
     data = xmalloc(len / 4 * 3 + 1);
     decoded = EVP_DecodeBlock((unsigned char *) data, (const unsigned char *) text, (int) len);
     if (decoded < (int) padding)
@@ -291,17 +294,18 @@ static int load_user(const struct entry *entry, struct kube_config *config, stru
     return 0;
 }
 
-static const struct entry *find(const struct map *entries, const char *what, const char *name,
-                                const struct entry *context, struct error *err)
+static int find(const struct map *entries, const char *what, const struct entry *context,
+                const struct entry **ret, struct error *err)
 {
-    const struct entry *entry = name ? map_get(entries, name) : NULL;
+    const char *name = json_string(context->value, what);
 
-    if (!name)
-        error_set(err, -EINVAL, "%s: the context names no %s", context->path, what);
-    else if (!entry)
-        error_set(err, -ENOENT, "%s: the context names %s \"%s\", which is not defined",
-                  context->path, what, name);
-    return entry;
+    if (!name || !name[0])
+        return error_set(err, -EINVAL, "%s: the context names no %s", context->path, what);
+    *ret = map_get(entries, name);
+    if (!*ret)
+        return error_set(err, -ENOENT, "%s: the context names %s \"%s\", which is not defined",
+                         context->path, what, name);
+    return 0;
 }
 
 static int find_context(const struct kubeconfig *kubeconfig, const char *name,
@@ -335,19 +339,16 @@ int kubeconfig_resolve(const struct kubeconfig *kubeconfig, const char *name,
 
     if (r < 0)
         return r;
-    cluster =
-        find(kubeconfig->clusters, "cluster", json_string(context->value, "cluster"), context, err);
-    if (!cluster)
-        return -ENOENT;
-    r = load_cluster(cluster, config, err);
+    r = find(kubeconfig->clusters, "cluster", context, &cluster, err);
+    if (r == 0)
+        r = load_cluster(cluster, config, err);
     if (r < 0)
         return r;
     user_name = json_string(context->value, "user");
     if (user_name && user_name[0]) {
-        user = find(kubeconfig->users, "user", user_name, context, err);
-        if (!user)
-            return -ENOENT;
-        r = load_user(user, config, err);
+        r = find(kubeconfig->users, "user", context, &user, err);
+        if (r == 0)
+            r = load_user(user, config, err);
         if (r < 0)
             return r;
     }
