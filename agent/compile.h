@@ -40,11 +40,19 @@ DEFINE_CLEANUP(struct compiler *, compiler_free)
 const char *compiler_parser_version(const struct compiler *compiler);
 /* Digest of the kernel's features as the parser sees them; 16 hex characters. */
 const char *compiler_features_id(const struct compiler *compiler);
-/* Digest of all that a build depends on besides the object: parser, features, includes. */
+/* Digest of all that a build depends on besides the object: parser, features, includes. As they
+ * were at compiler_new(). */
 const char *compiler_id(const struct compiler *compiler);
+/* ABI of the Landlock that confines the child; 0: this kernel has none, and the check of includes
+ * is the only wall. */
+int compiler_landlock(const struct compiler *compiler);
 
 struct compiled {
-    char *text; /* flattened, without any include or abi rule that reads a file */
+    /*
+     * Flattened: without any include. An `abi <abi/…>` rule stays if there was one, since the text
+     * would mean something else without it; it reads that file below the base folder.
+     */
+    char *text;
     size_t text_len;
     void *data; /* what the kernel takes, spec.mode applied */
     size_t len;

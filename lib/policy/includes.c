@@ -24,6 +24,7 @@ struct scan {
     bool lost;      /* a comment may have held a parenthesis that counts: never sure again */
     bool assigning; /* values of a variable, to the end of the line */
     bool doubtful;  /* ... with a comment, or what older compilers take for more values */
+    bool none;      /* no include may be there at all */
     struct error *err;
 };
 
@@ -198,6 +199,8 @@ static void skip_if_exists(struct scan *scan)
 /* At the word; an include leaves the scanner where it was. */
 static int read_include(struct scan *scan, const char *word)
 {
+    if (scan->none)
+        return forbid(scan, "line %u: an include is left in flattened policy", scan->line);
     scan->at += strlen(word);
     skip_if_exists(scan);
     return read_path(scan, word, ROOTS, ARRAY_SIZE(ROOTS));
@@ -536,9 +539,10 @@ static int read_token(struct scan *scan)
     }
 }
 
-int policy_includes_check(const char *text, size_t len, struct error *err)
+static int check(const char *text, size_t len, bool none, struct error *err)
 {
-    struct scan scan = {.text = text, .len = len, .line = 1, .sure = true, .err = err};
+    struct scan scan = {
+        .text = text, .len = len, .line = 1, .sure = true, .none = none, .err = err};
 
     if (memchr(text, '\0', len))
         return forbid(&scan, "the policy holds a NUL byte: remove it");
@@ -548,4 +552,14 @@ int policy_includes_check(const char *text, size_t len, struct error *err)
             return r;
     }
     return 0;
+}
+
+int policy_includes_check(const char *text, size_t len, struct error *err)
+{
+    return check(text, len, false, err);
+}
+
+int policy_includes_none(const char *text, size_t len, struct error *err)
+{
+    return check(text, len, true, err);
 }

@@ -15,3 +15,5 @@
  * instead.
  */
 _must_check_ int policy_includes_check(const char *text, size_t len, struct error *err);
+/* As above, for flattened policy: no include may be left in it, only `abi <abi/x>`. */
+_must_check_ int policy_includes_none(const char *text, size_t len, struct error *err);

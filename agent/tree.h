@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "lib/base/buf.h"
+#include "lib/base/error.h"
+
+/*
+ * Adds a line "digest path" for a file, or for each file below a folder in the order of their
+ * names. Nothing for what is not there. Symbolic links to files are followed, those to folders are
+ * not.
+ */
+_must_check_ int tree_list(const char *path, struct buf *out, struct error *err);
