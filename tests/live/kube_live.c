@@ -54,21 +54,23 @@ static void on_answer(void *userdata, struct kube_object *object, const struct e
     error_copy(&answer->err, err);
 }
 
-static void on_deadline(void *userdata)
+static void on_tick(void *userdata)
 {
-    *(bool *) userdata = true;
+    (void) userdata;
 }
 
-/* Turns the loop until the predicate holds. */
+/* Turns the loop until the predicate holds. UV_RUN_ONCE runs what is due and then waits for the
+ * next timer, however late that is: hence the tick. */
 static bool wait_until(bool (*predicate)(void *userdata), void *userdata, uint64_t ms)
 {
-    bool late = false;
-    struct loop_timer *timer = loop_timer_new(&loop, on_deadline, &late);
+    struct loop_timer *tick = loop_timer_new(&loop, on_tick, NULL);
+    uint64_t begin = clock_monotonic_ms();
 
-    loop_timer_start(timer, ms);
-    while (!predicate(userdata) && !late)
+    while (!predicate(userdata) && clock_monotonic_ms() - begin < ms) {
+        loop_timer_start(tick, 5);
         uv_run(&loop, UV_RUN_ONCE);
-    loop_timer_free(timer);
+    }
+    loop_timer_free(tick);
     return predicate(userdata);
 }
 

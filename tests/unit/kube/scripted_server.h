@@ -57,21 +57,36 @@ static struct kube_client *client;
 /* --- the loop ------------------------------------------------------------------------------------
  */
 
-static inline void server_late(void *userdata)
+static inline void server_tick(uv_timer_t *tick)
 {
-    *(bool *) userdata = true;
+    (void) tick;
 }
 
-/* Turns the loop until `*flag`; fails the test when that takes too long. */
-#define RUN_UNTIL(condition)                                                              \
-    do {                                                                                  \
-        bool late_ = false;                                                               \
-        struct loop_timer *deadline_ = loop_timer_new(&server.loop, server_late, &late_); \
-        loop_timer_start(deadline_, WAIT_MS);                                             \
-        while (!(condition) && !late_)                                                    \
-            uv_run(&server.loop, UV_RUN_ONCE);                                            \
-        loop_timer_free(deadline_);                                                       \
-        cr_assert(!late_, "waited in vain for: %s", #condition);                          \
+static inline void server_free_tick(uv_handle_t *tick)
+{
+    free(tick);
+}
+
+/* UV_RUN_ONCE runs what is due and then waits for the next timer, however late that is: the tick
+ * is. */
+static inline uv_timer_t *server_start_tick(void)
+{
+    uv_timer_t *tick = xcalloc(1, sizeof(*tick));
+
+    uv_timer_init(&server.loop, tick);
+    uv_timer_start(tick, server_tick, 2, 2);
+    return tick;
+}
+
+/* Turns the loop until the condition holds; fails the test when that takes too long. */
+#define RUN_UNTIL(condition)                                                       \
+    do {                                                                           \
+        uint64_t begin_ = uv_hrtime();                                             \
+        uv_timer_t *tick_ = server_start_tick();                                   \
+        while (!(condition) && uv_hrtime() - begin_ < WAIT_MS * UINT64_C(1000000)) \
+            uv_run(&server.loop, UV_RUN_ONCE);                                     \
+        uv_close((uv_handle_t *) tick_, server_free_tick);                         \
+        cr_assert((condition), "waited in vain for: %s", #condition);              \
     } while (0)
 
 /* --- connections ---------------------------------------------------------------------------------
