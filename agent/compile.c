@@ -545,6 +545,32 @@ static int explain(const struct compilation *compilation, const struct child_res
     return fail_compile(compilation, result, err);
 }
 
+/*
+ * What the text gives as the profile's attachment: `profile NAME /path …`. Blobs of older parsers
+ * have its state machine alone. NULL when it is not found there; the caller frees it.
+ */
+static char *find_attachment(const struct policy_profile *profile, const char *name)
+{
+    static const char keyword[] = "profile";
+    size_t len = strlen(name);
+
+    for (const char *at = profile->text; (at = strstr(at, keyword)); at++) {
+        const char *found = at + strlen(keyword);
+        size_t blanks = strspn(found, " \t");
+        found += blanks;
+        found += *found == '"';
+        if (blanks == 0 || strncmp(found, name, len) != 0)
+            continue;
+        found += len;
+        found += *found == '"';
+        blanks = strspn(found, " \t\n");
+        found += blanks;
+        if (blanks && (*found == '/' || *found == '@' || *found == '"'))
+            return xstrndup(found, strcspn(found, " \t\n"));
+    }
+    return NULL;
+}
+
 static int check_attachments(const struct policy_profile *profile, const struct blob *blob,
                              struct error *err)
 {
@@ -552,16 +578,18 @@ static int check_attachments(const struct policy_profile *profile, const struct 
         const struct blob_profile *p = &blob->profiles[i];
         if (!p->attaches)
             continue;
-        if (p->attachment && strcmp(p->attachment, p->name) != 0)
+        _cleanup_free_ char *found = find_attachment(profile, p->name);
+        const char *attachment = p->attachment ? p->attachment : found;
+        if (attachment && strcmp(attachment, p->name) != 0)
             return error_set_reason(
                 err, -EPERM, "HostAttachment",
                 "profile \"%s\" attaches to \"%s\" and would confine the host's programs there: "
                 "leave the attachment out, or set spec.allowHostAttachment to true",
-                p->name, p->attachment);
+                p->name, attachment);
         return error_set_reason(
             err, -EPERM, "HostAttachment",
-            "profile \"%s\" attaches to the host's programs of that path: give it a name that is "
-            "no path, or set spec.allowHostAttachment to true",
+            "profile \"%s\" attaches to paths and would confine the host's programs there: give it "
+            "a name that is no path and no attachment, or set spec.allowHostAttachment to true",
             p->name);
     }
     return 0;

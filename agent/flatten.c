@@ -44,6 +44,22 @@ static void place_advance(struct place *place, const char *line, size_t len)
     }
 }
 
+/* "@{NAME} = values", which the line's end ends; with a comment or a continuation it is not sure.
+ */
+static bool is_assignment(const char *line, size_t len)
+{
+    const char *brace = len > 2 && memcmp(line, "@{", 2) == 0 ? memchr(line, '}', len) : NULL;
+
+    if (!brace || memchr(line, '#', len) || line[len - 1] == '\\')
+        return false;
+    const char *sign = brace + 1, *end = line + len;
+    while (sign < end && strchr(" \t", *sign))
+        sign++;
+    if (sign < end && *sign == '+')
+        sign++;
+    return sign < end && *sign == '=';
+}
+
 /* "abi <…>," and nothing else. */
 static bool is_abi_rule(const char *line, size_t len)
 {
@@ -82,7 +98,10 @@ int flatten_clean(const char *text, size_t len, struct buf *out, struct error *e
         if (!can_go(&place, first, (size_t) (last - first), abis)) {
             if (buf_add(out, line, (size_t) (next - line)) < 0)
                 return error_set(err, -EFBIG, "the policy with its includes is too large");
+            bool ends = at_rule_start(&place) && is_assignment(first, (size_t) (last - first));
             place_advance(&place, line, (size_t) (next - line));
+            if (ends && !place.quoted && place.parens == 0)
+                place.last = '\0';
         }
         line = next;
     }
