@@ -23,5 +23,9 @@ struct health *health_new(struct metrics *metrics, const struct health_check *ch
 void health_free(struct health *health);
 DEFINE_CLEANUP(struct health *, health_free)
 
+/* Called before each rendering of /metrics, for values that are cheaper to read than to keep. */
+typedef void (*health_collect_fn)(void *userdata);
+void health_set_collect(struct health *health, health_collect_fn collect, void *userdata);
+
 #define HEALTH_ROUTES 3
 void health_routes(struct health *health, struct server_route ret[static HEALTH_ROUTES]);

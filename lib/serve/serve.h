@@ -22,8 +22,9 @@ struct server_options {
     uint16_t port;        /* 0: any, see server_port() */
     const char *tls_cert; /* PEM files; NULL: plain HTTP */
     const char *tls_key;
-    size_t body_max;    /* 0: 64 KiB */
-    unsigned timeout_s; /* of a whole request; 0: 30 */
+    size_t body_max;          /* 0: 64 KiB */
+    unsigned timeout_s;       /* of a whole request; 0: 30 */
+    unsigned connections_max; /* 0: 128; more wait in the kernel's queue */
 };
 
 struct server_route {
@@ -35,10 +36,14 @@ struct server_route {
     void *userdata;
 };
 
-/* Routes are copied. */
+/* Routes are copied. Certificate and key are read once. */
 _must_check_ int server_new(uv_loop_t *loop, const struct server_options *options,
                             const struct server_route *routes, size_t count, struct server **ret,
                             struct error *err);
+/*
+ * Stops listening and cuts what is under way; a handler that has not answered yet still has to.
+ * The memory goes as the loop turns (loop_drain()).
+ */
 void server_free(struct server *server);
 DEFINE_CLEANUP(struct server *, server_free)
 uint16_t server_port(const struct server *server);

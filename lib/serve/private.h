@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <libwebsockets.h>
+
+#include "lib/serve/listener.h"
+#include "lib/serve/route.h"
+#include "lib/serve/serve.h"
+
+/* Inside lib/serve only. */
+struct server {
+    uv_loop_t *loop;
+    struct lws_context *context; /* set to NULL by libwebsockets when it has gone */
+    struct lws_vhost *vhost;
+    struct lws_protocols protocols[2];
+    struct route_table routes;
+    struct listener *listener;
+    size_t body_max;
+    unsigned timeout_s;
+    unsigned connections, connections_max;
+    uv_idle_t reaper; /* see server_free() */
+    unsigned reaper_rounds;
+};
+
+/* Each connection (not each stream) is counted from its adoption to its end. */
+void server_connection_come(struct server *server);
+void server_connection_gone(struct server *server);

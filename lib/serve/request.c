@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/serve/request.h"
+
+#include <assert.h>
+#include <libwebsockets.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+
+struct server_request *request_new(struct lws *wsi, size_t body_max)
+{
+    struct server_request *request = xcalloc(1, sizeof(*request));
+
+    request->wsi = wsi;
+    buf_init(&request->body, body_max);
+    return request;
+}
+
+static void request_drop_timers(struct server_request *request)
+{
+    loop_timer_free(request->deadline);
+    loop_timer_free(request->resume);
+    request->deadline = request->resume = NULL;
+}
+
+static void request_free(struct server_request *request)
+{
+    request_drop_timers(request);
+    buf_done(&request->body);
+    free(request->content_type);
+    free(request->allow);
+    free(request->out);
+    free(request);
+}
+
+void request_detach(struct server_request *request)
+{
+    if (!request)
+        return;
+    request->wsi = NULL;
+    if (request->handler_holds) {
+        /* The body stays: it is the handler's until it answers. */
+        request_drop_timers(request);
+        return;
+    }
+    request_free(request);
+}
+
+void request_send(struct server_request *request)
+{
+    (void) lws_rx_flow_control(request->wsi, 1);
+    lws_callback_on_writable(request->wsi);
+}
+
+void request_answer(struct server_request *request, unsigned status, const char *content_type,
+                    const void *content, size_t len)
+{
+    request->phase = REQUEST_ANSWER;
+    request->status = status;
+    request->content_type = xstrdup(content_type);
+    request->out = xmalloc(LWS_PRE + len + 1);
+    request->out_len = len;
+    if (len > 0)
+        memcpy(request->out + LWS_PRE, content, len);
+    request_send(request);
+}
+
+void request_answer_text(struct server_request *request, unsigned status, const char *text)
+{
+    _cleanup_free_ char *line = xasprintf("%s\n", text);
+
+    request_answer(request, status, "text/plain; charset=utf-8", line, strlen(line));
+}
+
+void server_respond(struct server_request *request, unsigned status, const char *content_type,
+                    const void *content, size_t len)
+{
+    assert(request->handler_holds);
+    request->handler_holds = false;
+    if (!request->wsi) {
+        request_free(request);
+        return;
+    }
+    /* Past the deadline the client has been answered already. */
+    if (request->phase == REQUEST_HANDLER)
+        request_answer(request, status, content_type, content, len);
+    /* Not before: the answer may be made of it. */
+    buf_done(&request->body);
+}
+
+void server_respond_text(struct server_request *request, unsigned status, const char *text)
+{
+    _cleanup_free_ char *line = xasprintf("%s\n", text);
+
+    server_respond(request, status, "text/plain; charset=utf-8", line, strlen(line));
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/serve/serve.h"
+
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/serve/private.h"
+#include "lib/serve/session.h"
+#include "lib/serve/tls.h"
+
+#define DEFAULT_BODY_MAX (64 * 1024)
+#define DEFAULT_TIMEOUT_S 30
+#define DEFAULT_CONNECTIONS_MAX 128
+/* Longer than Prometheus' usual scrape interval, shorter than a forgotten connection should be. */
+#define KEEPALIVE_IDLE_S 90
+#define TIMEOUT_MARGIN_S 5
+/* All headers of a request. */
+#define HEADERS_MAX 8192
+#define READ_BUFFER 16384
+/* Descriptors of libwebsockets' own. */
+#define CONTEXT_DESCRIPTORS 8
+/* Turns of the loop that the closing of libwebsockets' handles takes, with a margin. */
+#define REAPER_ROUNDS 6
+
+static void server_log(int level, const char *line)
+{
+    _cleanup_free_ char *text = xstrdup(line);
+
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("libwebsockets", "level", level & LLL_ERR ? "error" : "warning", "text", text);
+}
+
+/* Its complaints are about peers that misbehave; they are of no interest until someone debugs. */
+static void server_route_log(void)
+{
+    lws_set_log_level(log_enabled(LOG_DEBUG) ? LLL_ERR | LLL_WARN : 0, server_log);
+}
+
+static int server_start_context(struct server *server, struct error *err)
+{
+    void *loops[] = {server->loop};
+    struct lws_context_creation_info info = {
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .foreign_loops = loops,
+        .pcontext = &server->context,
+        .user = server,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .fd_limit_per_thread = server->connections_max + CONTEXT_DESCRIPTORS,
+        .max_http_header_data2 = HEADERS_MAX,
+        .pt_serv_buf_size = READ_BUFFER,
+        /* Its own deadlines are the second line, behind those of session.c. */
+        .timeout_secs = server->timeout_s + TIMEOUT_MARGIN_S,
+        /* Only for the errors that libwebsockets answers by itself; it insists on a name. */
+        .server_string = "server",
+    };
+
+    server_route_log();
+    server->context = lws_create_context(&info);
+    if (!server->context)
+        return error_set(err, -EIO,
+                         "cannot start libwebsockets: is its libuv plugin installed "
+                         "(Debian: libwebsockets-evlib-uv)?");
+    return 0;
+}
+
+static int server_start_vhost(struct server *server, const struct server_options *options,
+                              struct error *err)
+{
+    struct lws_context_creation_info info = {
+        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .vhost_name = "default",
+        .protocols = server->protocols,
+        .keepalive_timeout = KEEPALIVE_IDLE_S,
+        .timeout_secs_ah_idle = server->timeout_s,
+        .ssl_cert_filepath = options->tls_cert,
+        .ssl_private_key_filepath = options->tls_key,
+        .ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
+    };
+
+    server->protocols[0] = (struct lws_protocols){
+        .name = "http",
+        .callback = session_callback,
+        .per_session_data_size = sizeof(struct session),
+    };
+    server->vhost = lws_create_vhost(server->context, &info);
+    if (!server->vhost)
+        return error_set(err, -EIO, "libwebsockets refuses the server's configuration");
+    return 0;
+}
+
+static void server_accept(void *userdata, int fd)
+{
+    struct server *server = userdata;
+    lws_adopt_desc_t desc = {
+        .vh = server->vhost,
+        .fd.sockfd = fd,
+        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
+    };
+
+    /* Closes the socket when it fails. */
+    (void) lws_adopt_descriptor_vhost_via_info(&desc);
+}
+
+void server_connection_come(struct server *server)
+{
+    server->connections++;
+    if (server->connections >= server->connections_max)
+        listener_pause(server->listener, true);
+}
+
+void server_connection_gone(struct server *server)
+{
+    server->connections--;
+    if (server->listener && server->connections < server->connections_max)
+        listener_pause(server->listener, false);
+}
+
+static void server_reaped(uv_handle_t *handle)
+{
+    struct server *server = handle->data;
+
+    route_table_done(&server->routes);
+    free(server);
+}
+
+/*
+ * libwebsockets 4.1 on a foreign loop leaves its end to us: lws_context_destroy() begins to close
+ * its handles, and must be called again when the loop has let go of all of them, which no call
+ * tells. They take a fixed number of turns: connections first, then its timer and idle handle.
+ * Later versions finish by themselves. Both then clear `context`.
+ */
+static void server_reap(uv_idle_t *reaper)
+{
+    struct server *server = reaper->data;
+
+    if (server->context) {
+        if (server->reaper_rounds == 0 || server->reaper_rounds == REAPER_ROUNDS)
+            lws_context_destroy(server->context);
+        server->reaper_rounds++;
+    }
+    if (!server->context)
+        uv_close((uv_handle_t *) reaper, server_reaped);
+}
+
+int server_new(uv_loop_t *loop, const struct server_options *options,
+               const struct server_route *routes, size_t count, struct server **ret,
+               struct error *err)
+{
+    _cleanup_(server_freep) struct server *server = NULL;
+    int r;
+
+    if (options->tls_cert) {
+        r = tls_check_pair(options->tls_cert, options->tls_key, err);
+        if (r < 0)
+            return r;
+    }
+    server = xcalloc(1, sizeof(*server));
+    server->loop = loop;
+    server->body_max = options->body_max ? options->body_max : DEFAULT_BODY_MAX;
+    server->timeout_s = options->timeout_s ? options->timeout_s : DEFAULT_TIMEOUT_S;
+    server->connections_max =
+        options->connections_max ? options->connections_max : DEFAULT_CONNECTIONS_MAX;
+    route_table_init(&server->routes, routes, count);
+
+    r = server_start_context(server, err);
+    if (r < 0)
+        return r;
+    r = server_start_vhost(server, options, err);
+    if (r < 0)
+        return r;
+    r = listener_new(loop, options->address, options->port, server_accept, server,
+                     &server->listener, err);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(server);
+    return 0;
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    listener_free(server->listener);
+    server->listener = NULL;
+    /* Not now: this may be a request's handler, with libwebsockets below us on the stack. */
+    uv_idle_init(server->loop, &server->reaper);
+    server->reaper.data = server;
+    uv_idle_start(&server->reaper, server_reap);
+}
+
+uint16_t server_port(const struct server *server)
+{
+    return listener_port(server->listener);
+}

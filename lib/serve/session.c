@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/serve/session.h"
+
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/serve/private.h"
+
+/* How long a refused body may still come in before the connection is cut. */
+#define LINGER_MS 2000
+/* One write to libwebsockets; what the socket does not take, it copies. */
+#define WRITE_CHUNK 16384
+#define HEADER_MAX 1024
+#define RESUME_MS 10
+#define REPEATS_MAX 8
+
+#define LENGTH_NONE (-1)
+#define LENGTH_BAD (-2)
+
+static const struct {
+    enum lws_token_indexes token;
+    const char *name;
+    bool body; /* libwebsockets waits for a body even when no length is announced */
+} session_methods[] = {
+    {WSI_TOKEN_GET_URI, "GET", false},         {WSI_TOKEN_HEAD_URI, "HEAD", false},
+    {WSI_TOKEN_POST_URI, "POST", true},        {WSI_TOKEN_PUT_URI, "PUT", true},
+    {WSI_TOKEN_PATCH_URI, "PATCH", true},      {WSI_TOKEN_DELETE_URI, "DELETE", false},
+    {WSI_TOKEN_OPTIONS_URI, "OPTIONS", false},
+};
+
+static bool session_is_stream(struct lws *wsi)
+{
+    return lws_get_network_wsi(wsi) != wsi;
+}
+
+/* Content-Length as RFC 9110 has it: digits; a repeated header comes joined and is refused. */
+static int64_t session_content_length(struct lws *wsi)
+{
+    char text[20];
+    int64_t length = 0;
+
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) == 0)
+        return LENGTH_NONE;
+    if (lws_hdr_copy(wsi, text, sizeof(text) - 1, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
+        return LENGTH_BAD;
+    text[sizeof(text) - 1] = '\0';
+    for (const char *c = text; *c; c++) {
+        if (*c < '0' || *c > '9')
+            return LENGTH_BAD;
+        length = length * 10 + (*c - '0');
+    }
+    return length;
+}
+
+static void session_end(struct session *session)
+{
+    struct server_request *request = TAKE_PTR(session->request);
+
+    request_detach(request);
+}
+
+/* Only from the loop, with nothing of libwebsockets on the stack. The request goes with it. */
+static void session_kill(struct server_request *request)
+{
+    lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}
+
+static void session_refuse(struct server_request *request, unsigned status, const char *text)
+{
+    request->close = true;
+    request_answer_text(request, status, text);
+}
+
+struct poll_search {
+    int fd;
+    uv_poll_t *found;
+};
+
+static void session_match_poll(uv_handle_t *handle, void *userdata)
+{
+    struct poll_search *search = userdata;
+    uv_os_fd_t fd;
+
+    if (uv_handle_get_type(handle) == UV_POLL && !uv_is_closing(handle) &&
+        uv_fileno(handle, &fd) == 0 && fd == search->fd)
+        search->found = (uv_poll_t *) handle;
+}
+
+/*
+ * Takes a connection's socket off the loop until request_send(). While a handler works, or a client
+ * reads more slowly than we send, libwebsockets leaves events unhandled, and the loop would spin on
+ * them: input when reading is on (a pipelined request, or the client's end), writability when it is
+ * off. Its handle can be found, and starts again with its next change of events.
+ */
+static void session_hold(struct server_request *request)
+{
+    struct poll_search search = {.fd = lws_get_socket_fd(request->wsi)};
+
+    uv_walk(request->loop, session_match_poll, &search);
+    if (search.found)
+        uv_poll_stop(search.found);
+}
+
+static void session_resume(void *userdata)
+{
+    struct server_request *request = userdata;
+    struct pollfd socket = {.fd = lws_get_socket_fd(request->wsi), .events = POLLOUT};
+
+    if (request->phase == REQUEST_HANDLER) {
+        session_hold(request);
+    } else if (poll(&socket, 1, 0) > 0) {
+        request_send(request);
+    } else {
+        session_hold(request);
+        loop_timer_start(request->resume, RESUME_MS);
+    }
+}
+
+/* The rest of the answer has to wait. A stream waits for its window without our help. */
+static void session_pause(struct server_request *request)
+{
+    if (session_is_stream(request->wsi))
+        lws_callback_on_writable(request->wsi);
+    else
+        loop_timer_start(request->resume, 0);
+}
+
+static void session_deadline(void *userdata)
+{
+    struct server_request *request = userdata;
+
+    switch (request->phase) {
+    case REQUEST_BODY:
+        session_refuse(request, 408, "the request did not arrive in time");
+        loop_timer_start(request->deadline, LINGER_MS);
+        break;
+    case REQUEST_HANDLER:
+        request_answer_text(request, 503, "no answer was found in time");
+        loop_timer_start(request->deadline, LINGER_MS);
+        break;
+    case REQUEST_ANSWER:
+    case REQUEST_LINGER:
+        session_kill(request);
+        break;
+    }
+}
+
+/* The whole request is here. */
+static void session_dispatch(struct server_request *request)
+{
+    request->reading = false;
+    if (!request->route) {
+        request_answer_text(request, request->status,
+                            request->status == 405 ? "method not allowed" : "not found");
+        return;
+    }
+    request->phase = REQUEST_HANDLER;
+    request->handler_holds = true;
+    (void) lws_rx_flow_control(request->wsi, 0);
+    request->route->handle(request->route->userdata, request, buf_string(&request->body),
+                           request->body.len);
+    /* Not now: libwebsockets is not through with the socket. */
+    if (request->phase == REQUEST_HANDLER && !session_is_stream(request->wsi))
+        loop_timer_start(request->resume, 0);
+}
+
+static void session_route(struct server *server, struct server_request *request, const char *method,
+                          const char *path, size_t path_len)
+{
+    _cleanup_buf_ struct buf allow = BUF_INIT(HEADER_MAX / 2);
+    bool known = false;
+
+    request->head = strcmp(method, "HEAD") == 0;
+    request->route = route_find(&server->routes, method, path, path_len, &known);
+    if (request->route)
+        return;
+    request->status = known ? 405 : 404;
+    if (known && route_allowed(&server->routes, path, path_len, &allow) == 0)
+        request->allow = buf_take(&allow);
+}
+
+/* Decides by the headers whether the body is wanted; answers at once when it is not. */
+static bool session_accepts_body(struct server *server, struct server_request *request,
+                                 int64_t length, bool body_assumed)
+{
+    struct lws *wsi = request->wsi;
+
+    request->reading = length > 0 || (length == LENGTH_NONE && body_assumed);
+    if (length == LENGTH_BAD)
+        session_refuse(request, 400, "Content-Length is not a number");
+    else if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
+             (request->reading && length == LENGTH_NONE))
+        session_refuse(request, 411, "send the body with a Content-Length");
+    else if (length > 0 && (uint64_t) length > server->body_max)
+        session_refuse(request, 413, "the body is too large");
+    else
+        return true;
+    return false;
+}
+
+static int session_begin(struct server *server, struct session *session, struct lws *wsi,
+                         const char *path, size_t path_len)
+{
+    struct server_request *request;
+    size_t method = 0;
+
+    session_end(session);
+    while (method < ARRAY_SIZE(session_methods) &&
+           lws_hdr_total_length(wsi, session_methods[method].token) == 0)
+        method++;
+    if (method == ARRAY_SIZE(session_methods))
+        return -1;
+
+    request = session->request = request_new(wsi, server->body_max);
+    request->loop = server->loop;
+    request->deadline = loop_timer_new(server->loop, session_deadline, request);
+    request->resume = loop_timer_new(server->loop, session_resume, request);
+    loop_timer_start(request->deadline, UINT64_C(1000) * server->timeout_s);
+    session_route(server, request, session_methods[method].name, path, path_len);
+    if (session_accepts_body(server, request, session_content_length(wsi),
+                             session_methods[method].body) &&
+        !request->reading)
+        session_dispatch(request);
+    return 0;
+}
+
+static void session_body(struct server_request *request, const void *data, size_t len)
+{
+    if (!request || len == 0 || request->phase != REQUEST_BODY || !request->route)
+        return;
+    if (buf_add(&request->body, data, len) < 0)
+        session_refuse(request, 413, "the body is too large");
+}
+
+/*
+ * libwebsockets tells the end of the body again whenever it finds more input behind it, and does
+ * so for ever (lws_http_action()) when the whole request came out of its own buffer: two requests
+ * sent at once, the second with a body, and a third behind it. Nothing but the end of the
+ * connection stops that.
+ */
+static int session_body_end(struct server_request *request)
+{
+    if (!request)
+        return 0;
+    if (request->phase == REQUEST_LINGER)
+        return -1;
+    if (request->phase == REQUEST_BODY) {
+        session_dispatch(request);
+        return 0;
+    }
+    return ++request->repeats > REPEATS_MAX ? -1 : 0;
+}
+
+static int session_add_header(struct lws *wsi, const char *name, const char *value,
+                              unsigned char **at, unsigned char *end)
+{
+    return lws_add_http_header_by_name(wsi, (const unsigned char *) name,
+                                       (const unsigned char *) value, (int) strlen(value), at, end);
+}
+
+static int session_write_headers(struct server_request *request)
+{
+    unsigned char buffer[LWS_PRE + HEADER_MAX];
+    unsigned char *start = buffer + LWS_PRE, *at = start, *end = buffer + sizeof(buffer);
+    struct lws *wsi = request->wsi;
+    bool last = request->head || request->out_len == 0;
+    int flags = LWS_WRITE_HTTP_HEADERS | (last ? LWS_WRITE_H2_STREAM_END : 0);
+
+    if (lws_add_http_common_headers(wsi, request->status | LWSAHH_FLAG_NO_SERVER_NAME,
+                                    request->content_type, request->out_len, &at, end) != 0 ||
+        session_add_header(wsi, "cache-control:", "no-store", &at, end) != 0)
+        return -1;
+    if (request->allow && session_add_header(wsi, "allow:", request->allow, &at, end) != 0)
+        return -1;
+    if (request->close && !session_is_stream(wsi) &&
+        session_add_header(wsi, "connection:", "close", &at, end) != 0)
+        return -1;
+    if (lws_finalize_http_header(wsi, &at, end) != 0)
+        return -1;
+    if (lws_write(wsi, start, (size_t) (at - start), (enum lws_write_protocol) flags) < 0)
+        return -1;
+    request->headers_sent = true;
+    if (last)
+        request->out_sent = request->out_len;
+    return 0;
+}
+
+/* Sends what the peer's window takes; libwebsockets keeps what the socket does not. */
+static int session_write_content(struct server_request *request)
+{
+    size_t chunk = request->out_len - request->out_sent;
+    lws_fileofs_t allowance = lws_get_peer_write_allowance(request->wsi);
+    bool last;
+
+    if (allowance == 0)
+        return 0;
+    if (chunk > WRITE_CHUNK)
+        chunk = WRITE_CHUNK;
+    if (allowance > 0 && chunk > (size_t) allowance)
+        chunk = (size_t) allowance;
+    last = request->out_sent + chunk == request->out_len;
+    if (lws_write(request->wsi, request->out + LWS_PRE + request->out_sent, chunk,
+                  last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+        return -1;
+    request->out_sent += chunk;
+    return 0;
+}
+
+/* The answer is out: ready for the next request, or on the way to the end of the connection. */
+static int session_complete(struct session *session, struct lws *wsi)
+{
+    struct server_request *request = session->request;
+
+    if (request->close && request->reading) {
+        request->phase = REQUEST_LINGER;
+        loop_timer_start(request->deadline, LINGER_MS);
+        return 0;
+    }
+    if (request->close)
+        return -1;
+    session_end(session);
+    return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+static int session_write(struct session *session, struct lws *wsi)
+{
+    struct server_request *request = session->request;
+
+    if (!request || request->phase != REQUEST_ANSWER)
+        return 0;
+    if (!request->headers_sent && session_write_headers(request) < 0)
+        return -1;
+    while (request->out_sent < request->out_len && !lws_send_pipe_choked(wsi)) {
+        size_t before = request->out_sent;
+
+        if (session_write_content(request) < 0)
+            return -1;
+        if (request->out_sent == before)
+            break;
+    }
+    if (request->out_sent == request->out_len)
+        return session_complete(session, wsi);
+    session_pause(request);
+    return 0;
+}
+
+/*
+ * libwebsockets would follow any upgrade that is not refused with the connection. An upgrade is
+ * an offer that a server may ignore (RFC 9110, 7.8), so take it off the table.
+ */
+static void session_ignore_upgrade(char *protocol)
+{
+    if (protocol)
+        protocol[0] = '\0';
+}
+
+int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                     size_t len)
+{
+    struct server *server = lws_context_user(lws_get_context(wsi));
+    struct session *session = user;
+
+    switch ((int) reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        lws_set_opaque_user_data(wsi, server);
+        server_connection_come(server);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (lws_get_opaque_user_data(wsi) == server)
+            server_connection_gone(server);
+        return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        session_ignore_upgrade(in);
+        return 0;
+    case LWS_CALLBACK_HTTP:
+        /* From here on the request has its own deadline. */
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+        return session_begin(server, session, wsi, in, len);
+    case LWS_CALLBACK_HTTP_BODY:
+        session_body(session->request, in, len);
+        return 0;
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return session_body_end(session->request);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return session_write(session, wsi);
+    case LWS_CALLBACK_CLOSED_HTTP:
+    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+        if (session)
+            session_end(session);
+        return 0;
+    default:
+        return 0;
+    }
+}
