@@ -7,7 +7,7 @@
 
 #include "lib/base/alloc.h"
 
-struct server_request *request_new(struct lws *wsi, size_t body_max)
+struct server_request *server_request_new(struct lws *wsi, size_t body_max)
 {
     struct server_request *request = xcalloc(1, sizeof(*request));
 
@@ -16,16 +16,16 @@ struct server_request *request_new(struct lws *wsi, size_t body_max)
     return request;
 }
 
-static void request_drop_timers(struct server_request *request)
+static void server_request_drop_timers(struct server_request *request)
 {
     loop_timer_free(request->deadline);
     loop_timer_free(request->resume);
     request->deadline = request->resume = NULL;
 }
 
-static void request_free(struct server_request *request)
+static void server_request_free(struct server_request *request)
 {
-    request_drop_timers(request);
+    server_request_drop_timers(request);
     buf_done(&request->body);
     free(request->content_type);
     free(request->allow);
@@ -33,27 +33,27 @@ static void request_free(struct server_request *request)
     free(request);
 }
 
-void request_detach(struct server_request *request)
+void server_request_detach(struct server_request *request)
 {
     if (!request)
         return;
     request->wsi = NULL;
     if (request->handler_holds) {
         /* The body stays: it is the handler's until it answers. */
-        request_drop_timers(request);
+        server_request_drop_timers(request);
         return;
     }
-    request_free(request);
+    server_request_free(request);
 }
 
-void request_send(struct server_request *request)
+void server_request_send(struct server_request *request)
 {
     (void) lws_rx_flow_control(request->wsi, 1);
     lws_callback_on_writable(request->wsi);
 }
 
-void request_answer(struct server_request *request, unsigned status, const char *content_type,
-                    const void *content, size_t len)
+void server_request_answer(struct server_request *request, unsigned status,
+                           const char *content_type, const void *content, size_t len)
 {
     request->phase = REQUEST_ANSWER;
     request->status = status;
@@ -62,14 +62,14 @@ void request_answer(struct server_request *request, unsigned status, const char 
     request->out_len = len;
     if (len > 0)
         memcpy(request->out + LWS_PRE, content, len);
-    request_send(request);
+    server_request_send(request);
 }
 
-void request_answer_text(struct server_request *request, unsigned status, const char *text)
+void server_request_answer_text(struct server_request *request, unsigned status, const char *text)
 {
     _cleanup_free_ char *line = xasprintf("%s\n", text);
 
-    request_answer(request, status, "text/plain; charset=utf-8", line, strlen(line));
+    server_request_answer(request, status, "text/plain; charset=utf-8", line, strlen(line));
 }
 
 void server_respond(struct server_request *request, unsigned status, const char *content_type,
@@ -78,12 +78,12 @@ void server_respond(struct server_request *request, unsigned status, const char 
     assert(request->handler_holds);
     request->handler_holds = false;
     if (!request->wsi) {
-        request_free(request);
+        server_request_free(request);
         return;
     }
     /* Past the deadline the client has been answered already. */
     if (request->phase == REQUEST_HANDLER)
-        request_answer(request, status, content_type, content, len);
+        server_request_answer(request, status, content_type, content, len);
     /* Not before: the answer may be made of it. */
     buf_done(&request->body);
 }

@@ -46,12 +46,12 @@ struct server_request {
     bool headers_sent;
 };
 
-struct server_request *request_new(struct lws *wsi, size_t body_max);
+struct server_request *server_request_new(struct lws *wsi, size_t body_max);
 /* The connection lets go: it is closed, or the answer is out. */
-void request_detach(struct server_request *request);
+void server_request_detach(struct server_request *request);
 /* Asks for the socket; libwebsockets gives it only to a connection that is not held back. */
-void request_send(struct server_request *request);
+void server_request_send(struct server_request *request);
 /* Fixes the answer and asks for the socket; the content is copied. */
-void request_answer(struct server_request *request, unsigned status, const char *content_type,
-                    const void *content, size_t len);
-void request_answer_text(struct server_request *request, unsigned status, const char *text);
+void server_request_answer(struct server_request *request, unsigned status,
+                           const char *content_type, const void *content, size_t len);
+void server_request_answer_text(struct server_request *request, unsigned status, const char *text);

@@ -58,7 +58,7 @@ static void session_end(struct session *session)
 {
     struct server_request *request = TAKE_PTR(session->request);
 
-    request_detach(request);
+    server_request_detach(request);
 }
 
 /* Only from the loop, with nothing of libwebsockets on the stack. The request goes with it. */
@@ -70,7 +70,7 @@ static void session_kill(struct server_request *request)
 static void session_refuse(struct server_request *request, unsigned status, const char *text)
 {
     request->close = true;
-    request_answer_text(request, status, text);
+    server_request_answer_text(request, status, text);
 }
 
 struct poll_search {
@@ -89,10 +89,10 @@ static void session_match_poll(uv_handle_t *handle, void *userdata)
 }
 
 /*
- * Takes a connection's socket off the loop until request_send(). While a handler works, or a client
- * reads more slowly than we send, libwebsockets leaves events unhandled, and the loop would spin on
- * them: input when reading is on (a pipelined request, or the client's end), writability when it is
- * off. Its handle can be found, and starts again with its next change of events.
+ * Takes a connection's socket off the loop until server_request_send(). While a handler works, or a
+ * client reads more slowly than we send, libwebsockets leaves events unhandled, and the loop would
+ * spin on them: input when reading is on (a pipelined request, or the client's end), writability
+ * when it is off. Its handle can be found, and starts again with its next change of events.
  */
 static void session_hold(struct server_request *request)
 {
@@ -111,7 +111,7 @@ static void session_resume(void *userdata)
     if (request->phase == REQUEST_HANDLER) {
         session_hold(request);
     } else if (poll(&socket, 1, 0) > 0) {
-        request_send(request);
+        server_request_send(request);
     } else {
         session_hold(request);
         loop_timer_start(request->resume, RESUME_MS);
@@ -137,7 +137,7 @@ static void session_deadline(void *userdata)
         loop_timer_start(request->deadline, LINGER_MS);
         break;
     case REQUEST_HANDLER:
-        request_answer_text(request, 503, "no answer was found in time");
+        server_request_answer_text(request, 503, "no answer was found in time");
         loop_timer_start(request->deadline, LINGER_MS);
         break;
     case REQUEST_ANSWER:
@@ -152,8 +152,8 @@ static void session_dispatch(struct server_request *request)
 {
     request->reading = false;
     if (!request->route) {
-        request_answer_text(request, request->status,
-                            request->status == 405 ? "method not allowed" : "not found");
+        server_request_answer_text(request, request->status,
+                                   request->status == 405 ? "method not allowed" : "not found");
         return;
     }
     request->phase = REQUEST_HANDLER;
@@ -213,7 +213,7 @@ static int session_begin(struct server *server, struct session *session, struct 
     if (method == ARRAY_SIZE(session_methods))
         return -1;
 
-    request = session->request = request_new(wsi, server->body_max);
+    request = session->request = server_request_new(wsi, server->body_max);
     request->loop = server->loop;
     request->deadline = loop_timer_new(server->loop, session_deadline, request);
     request->resume = loop_timer_new(server->loop, session_resume, request);
