@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,15 @@ static void set_up_multi(struct transport *transport)
     curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
 }
 
+/* OpenSSL writes to sockets that the peer has closed. A program's own choice is left alone. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 int transport_new(uv_loop_t *loop, struct kube_config *config, const char *user_agent,
                   struct transport **ret, struct error *err)
 {
@@ -322,6 +332,7 @@ int transport_new(uv_loop_t *loop, struct kube_config *config, const char *user_
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
+    ignore_sigpipe();
     transport->loop = loop;
     transport->config = config;
     TAILQ_INIT(&transport->pending);

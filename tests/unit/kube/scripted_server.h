@@ -7,6 +7,7 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct scripted_server {
     uv_loop_t loop;
     uv_tcp_t listener;
     int port;
+    LIST_HEAD(, exchange) all;     /* until the end of the test */
     TAILQ_HEAD(, exchange) unseen; /* complete requests that the test has not asked for */
     size_t connections;            /* ever accepted */
     size_t open;
@@ -38,6 +40,7 @@ struct scripted_server {
 /* One connection and the request that is on it. */
 struct exchange {
     uv_tcp_t handle;
+    LIST_ENTRY(exchange) all_link;
     TAILQ_ENTRY(exchange) link;
     struct scripted_server *server;
     struct buf input;
@@ -46,8 +49,6 @@ struct exchange {
     char *target;
     char *body;
     bool closed; /* by either side */
-    bool gone;   /* libuv has let go of it */
-    bool held;   /* the test has a pointer to it */
     char piece[65536];
 };
 
@@ -102,6 +103,7 @@ static inline void exchange_forget_request(struct exchange *exchange)
 
 static inline void exchange_free(struct exchange *exchange)
 {
+    LIST_REMOVE(exchange, all_link);
     exchange_forget_request(exchange);
     buf_done(&exchange->input);
     free(exchange);
@@ -111,10 +113,7 @@ static inline void exchange_on_closed(uv_handle_t *handle)
 {
     struct exchange *exchange = handle->data;
 
-    exchange->gone = true;
     exchange->server->open--;
-    if (!exchange->held)
-        exchange_free(exchange);
 }
 
 /* The connection ends here and now, whatever was under way. */
@@ -133,16 +132,6 @@ static inline void server_reset(struct exchange *exchange)
         return;
     exchange->closed = true;
     uv_tcp_close_reset(&exchange->handle, exchange_on_closed);
-}
-
-/* The test is done with the connection. */
-static inline void server_release(struct exchange *exchange)
-{
-    exchange->held = false;
-    if (exchange->gone)
-        exchange_free(exchange);
-    else
-        server_cut(exchange);
 }
 
 static inline size_t exchange_body_len(const char *head)
@@ -174,7 +163,6 @@ static inline void exchange_scan(struct exchange *exchange)
     exchange->target = xstrndup(text, strcspn(text, " "));
     buf_consume(&exchange->input, head_len + body_len);
     TAILQ_INSERT_TAIL(&exchange->server->unseen, exchange, link);
-    exchange->held = true;
 }
 
 static inline void exchange_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
@@ -207,6 +195,7 @@ static inline void server_on_connection(uv_stream_t *listener, int status)
     buf_init(&exchange->input, SERVER_REQUEST_MAX);
     uv_tcp_init(&self->loop, &exchange->handle);
     exchange->handle.data = exchange;
+    LIST_INSERT_HEAD(&self->all, exchange, all_link);
     self->connections++;
     self->open++;
     cr_assert_eq(uv_accept(listener, (uv_stream_t *) &exchange->handle), 0);
@@ -216,7 +205,7 @@ static inline void server_on_connection(uv_stream_t *listener, int status)
 /* --- what a test does ---------------------------------------------------------------------------
  */
 
-/* The next request; the test ends with server_release() or an answer that does. */
+/* The next request. */
 static inline struct exchange *server_wait(void)
 {
     struct exchange *exchange;
@@ -263,11 +252,8 @@ _printf_(2, 3) static inline void server_sendf(struct exchange *exchange, const 
 /* The test is done with the request, and the next may come. */
 static inline void exchange_next(struct exchange *exchange)
 {
-    if (exchange->closed) {
-        server_release(exchange);
+    if (exchange->closed)
         return;
-    }
-    exchange->held = false;
     exchange_forget_request(exchange);
     exchange_scan(exchange);
 }
@@ -323,7 +309,9 @@ static inline void server_start(void)
     int len = sizeof(bound);
 
     alloc_init();
+    signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&server.loop);
+    LIST_INIT(&server.all);
     TAILQ_INIT(&server.unseen);
     uv_tcp_init(&server.loop, &server.listener);
     server.listener.data = &server;
@@ -372,11 +360,13 @@ static inline void server_stop(void)
     struct exchange *exchange;
 
     kube_client_free(TAKE_PTR(client));
-    while ((exchange = TAILQ_FIRST(&server.unseen))) {
-        TAILQ_REMOVE(&server.unseen, exchange, link);
-        server_release(exchange);
+    LIST_FOREACH(exchange, &server.all, all_link)
+    {
+        server_cut(exchange);
     }
     RUN_UNTIL(server.open == 0);
+    while ((exchange = LIST_FIRST(&server.all)))
+        exchange_free(exchange);
     uv_close((uv_handle_t *) &server.listener, NULL);
     loop_drain(&server.loop);
     cr_assert_eq(uv_loop_close(&server.loop), 0);
