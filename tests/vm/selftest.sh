@@ -263,9 +263,9 @@ copies_work()
 disk_survives()
 {
     "$vm" up disk --disk "$work/disk.img" &&
-        guest disk -- sh -c 'echo kept >/etc/apparmor.d/kept; echo lost >/root/lost' &&
+        guest disk -- sh -c 'echo kept >/etc/apparmor.d/kept; echo lost >/home/lost' &&
         "$vm" reboot disk && same kept "$(guest disk -- cat /etc/apparmor.d/kept)" &&
-        ! guest disk -- test -e /root/lost &&
+        ! guest disk -- test -e /home/lost &&
         guest disk -- sh -c 'echo synced >/var/lib/apparmor.io/synced; sync' &&
         "$vm" reset disk && same synced "$(guest disk -- cat /var/lib/apparmor.io/synced)" &&
         guest disk -- test -e /etc/apparmor.d/abstractions/base
