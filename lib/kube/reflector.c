@@ -325,7 +325,6 @@ static void on_watch_event(void *userdata, enum watch_event type, cJSON *json)
 static void on_watch_list_done(struct reflector *reflector, uint64_t retry_after_ms,
                                const struct error *err)
 {
-    _cleanup_error_ struct error early = {0};
     bool unknown = err->http_status == 400 || err->http_status == 422;
 
     loop_timer_stop(reflector->timer);

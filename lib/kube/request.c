@@ -16,7 +16,7 @@
 #define ATTEMPTS_MAX 10
 #define ERROR_BODY_MAX (64 * 1024)
 /* Between attempts to connect for a read. */
-#define RECONNECT_BASE_MS 100
+#define RECONNECT_BASE_MS UINT64_C(100)
 #define RECONNECT_ATTEMPTS 4
 
 static void attempt(struct kube_request *request);
