@@ -40,6 +40,7 @@ struct kube_lease {
     /* What the owner is to be told when the state is settled. */
     bool tell_acquired, tell_lost, tell_observed;
     struct error why_lost, failure;
+    struct error last_failure; /* since the last success */
     unsigned telling;
     bool freed;
     void (*released)(void *userdata, const struct error *err);
@@ -55,11 +56,17 @@ static void lease_destroy(struct kube_lease *lease)
     lease_record_done(&lease->record);
     error_done(&lease->why_lost);
     error_done(&lease->failure);
+    error_done(&lease->last_failure);
     free((char *) lease->options.ns);
     free((char *) lease->options.name);
     free((char *) lease->options.identity);
     free((char *) lease->options.field_manager);
     free(lease);
+}
+
+static bool is_running(const struct kube_lease *lease)
+{
+    return !lease->freed && lease->state < LEASE_RELEASING;
 }
 
 /* The last thing that any event does: each callback may free the lease, or release it, after which
@@ -76,12 +83,12 @@ static void tell(struct kube_lease *lease)
         lease->tell_lost = false;
         options->lost(options->userdata, &why_lost);
     }
-    if (failure.code != 0 && options->failed && !lease->freed)
+    if (failure.code != 0 && options->failed && is_running(lease))
         options->failed(options->userdata, &failure);
-    if (lease->tell_observed && options->observed && !lease->freed)
+    if (lease->tell_observed && options->observed && is_running(lease))
         options->observed(options->userdata, kube_lease_holder(lease));
     lease->tell_observed = false;
-    if (lease->tell_acquired && !lease->freed) {
+    if (lease->tell_acquired && is_running(lease)) {
         lease->tell_acquired = false;
         options->acquired(options->userdata);
     }
@@ -148,20 +155,17 @@ static void lose(struct kube_lease *lease)
     kube_request_cancel(TAKE_PTR(lease->request));
     loop_timer_stop(lease->deadline);
     lease->state = LEASE_CANDIDATE;
-    /* An owner that has not heard of the beginning need not hear of the end. */
-    lease->tell_lost = !lease->tell_acquired;
-    lease->tell_acquired = false;
+    lease->tell_lost = true;
     schedule(lease);
 }
 
 static void lose_to_time(struct kube_lease *lease)
 {
-    _cleanup_error_ struct error last = {0};
+    const struct error *last = &lease->last_failure;
 
-    error_move(&last, &lease->failure);
     error_set(&lease->why_lost, -ETIMEDOUT, "Lease %s/%s was not renewed for %" PRIu64 " ms%s%s",
               lease->options.ns, lease->options.name, clock_monotonic_ms() - lease->renewed_at,
-              last.code ? ": " : "", last.code ? error_message(&last) : "");
+              last->code ? ": " : "", last->code ? error_message(last) : "");
     lose(lease);
 }
 
@@ -175,6 +179,7 @@ static void lose_to_other(struct kube_lease *lease)
 /* `err` is moved to the owner. */
 static void attempt_failed(struct kube_lease *lease, struct error *err)
 {
+    error_copy(&lease->last_failure, err);
     error_move(&lease->failure, err);
     if (lease->state == LEASE_LEADER && is_past_deadline(lease, lease->renewed_at))
         lose_to_time(lease);
@@ -209,6 +214,7 @@ static void on_renewed(struct kube_lease *lease)
     uint64_t age = clock_monotonic_ms() - lease->sent_at;
 
     lease->renewed_at = lease->sent_at;
+    error_done(&lease->last_failure);
     if (lease->state == LEASE_CANDIDATE)
         lease->tell_acquired = true;
     lease->state = LEASE_LEADER;
