@@ -195,6 +195,8 @@ static int check_known(const cJSON *object, const char *place, const char *const
 {
     const cJSON *item;
 
+    if (!cJSON_IsObject(object)) /* its type is for policy_profile_parse() to check */
+        return 0;
     cJSON_ArrayForEach(item, object)
     {
         const char *const *name = known;

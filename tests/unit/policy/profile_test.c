@@ -163,9 +163,11 @@ Test(profile, fields_of_manifests_are_checked_by_name)
     _cleanup_json_ cJSON *misspelt =
         parse_json(WITH_SPEC("{\"policy\": \"x\", \"nodeselector\": {}}"));
     _cleanup_json_ cJSON *misplaced = parse_json("{" HEAD ", \"policy\": \"x\"}");
+    _cleanup_json_ cJSON *list = parse_json("[0]");
     _cleanup_error_ struct error err = {0};
 
     cr_assert_eq(policy_profile_check_fields(good, &err), 0);
+    cr_assert_eq(policy_profile_check_fields(list, &err), 0);
     cr_assert_eq(policy_profile_check_fields(misspelt, &err), -EINVAL);
     cr_assert_not_null(strstr(error_message(&err), "spec.nodeselector"));
     cr_assert_eq(policy_profile_check_fields(misplaced, &err), -EINVAL);
