@@ -41,5 +41,5 @@ struct loop_signals *loop_signals_new(uv_loop_t *loop, loop_signal_fn fn, void *
 void loop_signals_free(struct loop_signals *signals);
 
 /* Runs until every handle is closed, for a clean end: asserts that nothing is
- * left open. */
+ * left open. The loop itself is left to uv_loop_close(). */
 void loop_drain(uv_loop_t *loop);

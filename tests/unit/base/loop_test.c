@@ -136,6 +136,15 @@ Test(loop_drain, notices_a_handle_left_open, .signal = SIGABRT)
     loop_drain(&loop);
 }
 
+Test(loop_drain, an_earlier_stop_does_not_end_it)
+{
+    uv_loop_init(&loop);
+    loop_timer_free(loop_timer_new(&loop, count, NULL));
+    uv_stop(&loop);
+    loop_drain(&loop);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+}
+
 Test(loop_drain, nothing_is_freed_twice)
 {
     loop_timer_free(NULL);

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/kernel.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+#include "lib/base/loop.h"
+
+/*
+ * A folder that looks like securityfs: reading back is plain file reading. A FIFO in the place of
+ * .replace is a write that does not return until somebody reads, as with a stuck kernel. What the
+ * kernel itself does is tested in guests with AppArmor.
+ */
+static char root[] = "/tmp/kernel-test-XXXXXX";
+static uv_loop_t loop;
+
+static void put(const char *name, const char *content)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", root, name);
+    _cleanup_free_ char *folder = xstrndup(path, (size_t) (strrchr(path, '/') - path));
+
+    cr_assert_eq(fs_mkdirs(folder, 0755, NULL), 0);
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, content, strlen(content), 0644, NULL), 0);
+}
+
+static char *path_of(const char *name)
+{
+    return xasprintf("%s/%s", root, name);
+}
+
+static void make_tree(void)
+{
+    alloc_init();
+    uv_loop_init(&loop);
+    cr_assert_not_null(mkdtemp(root));
+    put("enabled", "Y\n");
+    put("fs/features/policy/set_load", "yes\n");
+    put("fs/features/file/mask", "create read write\n");
+    put("fs/.replace", "");
+    put("fs/.remove", "");
+    put("fs/policy/profiles/web.1/name", "web\n");
+    put("fs/policy/profiles/web.1/mode", "enforce\n");
+    put("fs/policy/profiles/web.1/sha1", "a9993e364706816aba3e25717850c26c9cd0d89d\n");
+}
+
+static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
+                        struct FTW *ftw _unused_)
+{
+    return remove(path);
+}
+
+static void remove_tree(void)
+{
+    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    loop_drain(&loop);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+}
+
+TestSuite(kernel, .init = make_tree, .fini = remove_tree, .timeout = 30);
+
+static struct kernel *open_kernel(uint64_t write_deadline_ms)
+{
+    _cleanup_free_ char *fs = path_of("fs"), *module = path_of("enabled");
+    const struct kernel_options options = {.apparmorfs = fs,
+                                           .module = module,
+                                           .write_deadline_ms = write_deadline_ms};
+    _cleanup_error_ struct error err = {0};
+    struct kernel *kernel = NULL;
+
+    cr_assert_eq(kernel_new(&loop, &options, &kernel, &err), 0, "%s", error_message(&err));
+    return kernel;
+}
+
+static void assert_unusable(const char *reason, const char *message)
+{
+    _cleanup_free_ char *fs = path_of("fs"), *module = path_of("enabled");
+    const struct kernel_options options = {.apparmorfs = fs, .module = module};
+    _cleanup_error_ struct error err = {0};
+    struct kernel *kernel = NULL;
+
+    cr_assert_eq(kernel_new(&loop, &options, &kernel, &err), -EOPNOTSUPP);
+    cr_assert_null(kernel);
+    cr_assert_str_eq(error_reason(&err, ""), reason);
+    cr_assert_not_null(strstr(error_message(&err), message), "%s", error_message(&err));
+}
+
+Test(kernel, a_node_without_apparmor_says_what_to_do)
+{
+    _cleanup_free_ char *replace = path_of("fs/.replace"), *module = path_of("enabled");
+
+    unlink(replace);
+    assert_unusable("SecurityfsMissing", "mount securityfs");
+    put("enabled", "N\n");
+    assert_unusable("AppArmorDisabled", "apparmor=1");
+    unlink(module);
+    assert_unusable("AppArmorDisabled", "cannot be read");
+}
+
+Test(kernel, names_its_features_folder)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *features = path_of("fs/features");
+
+    cr_assert_str_eq(kernel_features_path(kernel), features);
+    cr_assert_not(kernel_stuck(kernel));
+}
+
+static struct map *read_back(const struct kernel *kernel)
+{
+    _cleanup_error_ struct error err = {0};
+    struct map *map = NULL;
+
+    cr_assert_eq(kernel_read(kernel, &map, &err), 0, "%s", error_message(&err));
+    return map;
+}
+
+Test(kernel, reads_profiles_with_their_children)
+{
+    /* Folder names are mangled and cut by the kernel. */
+    put("fs/policy/profiles/usr.bin.x.7/name", "/usr/bin/x y\n");
+    put("fs/policy/profiles/usr.bin.x.7/mode", "complain\n");
+    put("fs/policy/profiles/usr.bin.x.7/sha256",
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/name", "kid\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/mode", "kill\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/profiles/hat.3/name", "hat\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/profiles/hat.3/mode", "unconfined\n");
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_(map_freep) struct map *map = read_back(kernel);
+    const struct kernel_profile *profile;
+
+    cr_assert_eq(map_size(map), 4);
+    profile = map_get(map, "web");
+    cr_assert_eq(profile->mode, POLICY_ENFORCE);
+    cr_assert_eq(profile->digest_type, DIGEST_SHA1);
+    cr_assert_str_eq(profile->digest, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    profile = map_get(map, "/usr/bin/x y");
+    cr_assert_eq(profile->mode, POLICY_COMPLAIN);
+    cr_assert_eq(profile->digest_type, DIGEST_SHA256);
+    profile = map_get(map, "web//kid");
+    cr_assert_eq(profile->mode, POLICY_KILL);
+    cr_assert_str_eq(profile->digest, "");
+    profile = map_get(map, "web//kid//hat");
+    cr_assert_eq(profile->mode, POLICY_UNCONFINED);
+}
+
+Test(kernel, a_profile_that_goes_while_it_is_read_is_left_out)
+{
+    _cleanup_free_ char *mode = path_of("fs/policy/profiles/web.1/mode");
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+
+    unlink(mode);
+    _cleanup_(map_freep) struct map *map = read_back(kernel);
+    cr_assert_eq(map_size(map), 0);
+}
+
+Test(kernel, what_it_does_not_understand_is_an_error_that_names_it)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_error_ struct error err = {0};
+    struct map *map = NULL;
+
+    put("fs/policy/profiles/web.1/mode", "odd\n");
+    cr_assert_eq(kernel_read(kernel, &map, &err), -EBADMSG);
+    cr_assert_not_null(strstr(err.message, "web.1: profile web has the unknown mode \"odd\""), "%s",
+                       err.message);
+    put("fs/policy/profiles/web.1/mode", "enforce\n");
+    put("fs/policy/profiles/web.1/sha1",
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad00\n");
+    cr_assert_eq(kernel_read(kernel, &map, &err), -EBADMSG);
+    cr_assert_null(map);
+}
+
+/* --- writes --- */
+
+struct outcome {
+    int calls;
+    struct error err;
+};
+
+static void record(void *userdata, const struct error *err)
+{
+    struct outcome *outcome = userdata;
+
+    outcome->calls++;
+    error_copy(&outcome->err, err);
+    /* A turn of the loop must not wait for more once this has been called. */
+    uv_stop(&loop);
+}
+
+/* While a write is stuck the loop has work that never ends. */
+static void run_until(const int *calls)
+{
+    while (*calls == 0)
+        uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+/* Until nothing is left to do. */
+static void run_all(void)
+{
+    while (uv_run(&loop, UV_RUN_DEFAULT))
+        ;
+}
+
+static void assert_content(const char *name, const char *expected)
+{
+    _cleanup_free_ char *path = path_of(name);
+    _cleanup_buf_ struct buf text = BUF_INIT(1000);
+
+    cr_assert_eq(fs_read(AT_FDCWD, path, &text, NULL), 0);
+    cr_assert_str_eq(buf_string(&text), expected);
+}
+
+Test(kernel, writes_reach_the_files_of_the_kernel)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    struct outcome load = {0}, removal = {0};
+    char data[] = "compiled policy";
+
+    kernel_load(kernel, data, strlen(data), record, &load);
+    memset(data, 'x', strlen(data));
+    kernel_remove(kernel, "web", record, &removal);
+    cr_assert_eq(load.calls + removal.calls, 0, "never from inside");
+    run_all();
+    cr_assert_eq(load.calls, 1);
+    cr_assert_eq(load.err.code, 0, "%s", error_message(&load.err));
+    cr_assert_eq(removal.calls, 1);
+    cr_assert_eq(removal.err.code, 0, "%s", error_message(&removal.err));
+    assert_content("fs/.replace", "compiled policy");
+    /* libapparmor writes the NUL as well, which the kernel takes for the end. */
+    assert_content("fs/.remove", "web");
+}
+
+Test(kernel, a_refusal_is_told)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *replace = path_of("fs/.replace");
+    struct outcome load = {0};
+
+    /* A folder cannot be opened for writing. */
+    unlink(replace);
+    cr_assert_eq(mkdir(replace, 0755), 0);
+    kernel_load(kernel, "x", 1, record, &load);
+    run_all();
+    cr_assert_eq(load.calls, 1);
+    cr_assert_eq(load.err.code, -EISDIR);
+    cr_assert_str_eq(error_reason(&load.err, ""), "KernelRefused");
+    error_done(&load.err);
+}
+
+static void make_fifo(const char *name)
+{
+    _cleanup_free_ char *path = path_of(name);
+
+    unlink(path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+}
+
+/* Opening a FIFO for writing waits for a reader, as a write waits for the kernel's lock. */
+Test(kernel, a_write_that_does_not_return_is_given_up_and_seen)
+{
+    struct kernel *kernel = open_kernel(100);
+    _cleanup_free_ char *replace = path_of("fs/.replace");
+    struct outcome first = {0}, second = {0}, third = {0};
+
+    make_fifo("fs/.replace");
+    kernel_load(kernel, "one", 3, record, &first);
+    kernel_load(kernel, "two", 3, record, &second);
+    run_until(&first.calls);
+    run_until(&second.calls);
+    cr_assert(kernel_stuck(kernel));
+    cr_assert_eq(first.err.code, -ETIMEDOUT);
+    cr_assert_str_eq(error_reason(&first.err, ""), "KernelStuck");
+    cr_assert_eq(second.err.code, -ETIMEDOUT);
+    kernel_remove(kernel, "x", record, &third);
+    run_until(&third.calls);
+    cr_assert_eq(third.err.code, -ETIMEDOUT);
+
+    /* The lock comes free: the state goes, nobody is called twice, writes work again. */
+    _cleanup_close_ int reader = open(replace, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    run_all();
+    cr_assert_not(kernel_stuck(kernel));
+    cr_assert_eq(first.calls, 1);
+    error_done(&third.err);
+    kernel_remove(kernel, "x", record, &third);
+    run_all();
+    cr_assert_eq(third.calls, 2);
+    cr_assert_eq(third.err.code, 0);
+    error_done(&first.err);
+    error_done(&second.err);
+    kernel_free(kernel);
+}
+
+Test(kernel, may_be_freed_while_a_write_is_stuck)
+{
+    struct kernel *kernel = open_kernel(50);
+    _cleanup_free_ char *replace = path_of("fs/.replace");
+    struct outcome load = {0}, waiting = {0};
+
+    make_fifo("fs/.replace");
+    kernel_load(kernel, "one", 3, record, &load);
+    run_until(&load.calls);
+    kernel_load(kernel, "two", 3, record, &waiting);
+    kernel_free(kernel);
+    _cleanup_close_ int reader = open(replace, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    run_all();
+    cr_assert_eq(load.calls, 1);
+    cr_assert_eq(waiting.calls, 0);
+    error_done(&load.err);
+}
+
+/* --- revisions --- */
+
+static void count(void *userdata)
+{
+    ++*(int *) userdata;
+    uv_stop(&loop);
+}
+
+Test(kernel, a_new_revision_is_noticed)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *path = path_of("fs/revision");
+    int changes = 0;
+
+    make_fifo("fs/revision");
+    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    cr_assert_eq(changes, 0, "the present one is no change");
+    cr_assert_eq(fs_write_all(writer, "2\n3\n", 4), 0);
+    run_until(&changes);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    cr_assert_eq(changes, 1, "several changes are one");
+    cr_assert_eq(fs_write_all(writer, "4\n", 2), 0);
+    changes = 0;
+    run_until(&changes);
+}
+
+Test(kernel, a_revision_that_cannot_be_watched_is_an_error)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(kernel_watch(kernel, count, NULL, &err), -ENOENT);
+    put("fs/revision", "1\n");
+    cr_assert_eq(kernel_watch(kernel, count, NULL, &err), -EPERM);
+    cr_assert_not_null(strstr(err.message, "cannot poll"));
+}

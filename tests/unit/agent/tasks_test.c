@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/tasks.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/buf.h"
+#include "lib/base/fs.h"
+
+/* --- labels --- */
+
+static void assert_uses(const char *label, const char *name)
+{
+    cr_assert(tasks_label_uses(label, name), "\"%s\" uses %s", label, name);
+}
+
+static void assert_not_uses(const char *label, const char *name)
+{
+    cr_assert_not(tasks_label_uses(label, name), "\"%s\" does not use %s", label, name);
+}
+
+Test(tasks_label, plain_profiles_in_every_mode)
+{
+    assert_uses("p (enforce)\n", "p");
+    assert_uses("p (complain)", "p");
+    assert_uses("p (kill)", "p");
+    assert_uses("p (unconfined)", "p");
+    assert_uses("p (user)", "p");
+    assert_uses("p", "p");
+    assert_not_uses("unconfined\n", "p");
+    assert_not_uses("pp (enforce)", "p");
+    assert_not_uses("p (enforce)", "pp");
+    assert_not_uses("P (enforce)", "p");
+    assert_not_uses("", "p");
+    assert_not_uses("p (enforce)", "");
+}
+
+Test(tasks_label, children_hats_and_null_profiles_belong_to_their_parent)
+{
+    assert_uses("p//kid (enforce)", "p");
+    assert_uses("p//kid//hat (enforce)", "p");
+    assert_uses("p//null-/bin/x (complain)", "p");
+    assert_uses("p//null-/bin/a b (complain)//null-/c (complain)", "p");
+    assert_uses("p//kid (enforce)", "p//kid");
+    assert_not_uses("p/kid (enforce)", "p");
+    assert_not_uses("q//p (enforce)", "p");
+    assert_not_uses("p (enforce)", "p//kid");
+}
+
+Test(tasks_label, stacks_in_any_order)
+{
+    assert_uses("a//&p (enforce)", "p");
+    assert_uses("p//&a (mixed)", "p");
+    assert_uses("a//&p//&b (mixed)", "p");
+    assert_uses("p//&unconfined (enforce)", "p");
+    assert_uses("unconfined//&p//kid (enforce)", "p");
+    assert_uses("a//kid//&p//null-/x (complain)", "p");
+    assert_not_uses("a//&pp (mixed)", "p");
+    assert_not_uses("a//&b (mixed)", "p");
+    assert_not_uses("//&//& (mixed)", "p");
+}
+
+Test(tasks_label, other_namespaces_count_as_well)
+{
+    assert_uses(":ns:p (enforce)", "p");
+    assert_uses(":ns://p (enforce)", "p");
+    assert_uses(":ns//sub:p//kid (enforce)", "p");
+    assert_uses("a//&:ns:p//kid (mixed)", "p");
+    assert_not_uses(":p:a (enforce)", "p");
+    assert_not_uses(":ns:a (enforce)", "p");
+    assert_not_uses(":p", "p");
+    assert_not_uses(":", "p");
+}
+
+Test(tasks_label, names_may_look_like_modes_and_paths)
+{
+    assert_uses("p (enforce) (complain)", "p (enforce)");
+    assert_uses("p (enforce)", "p (enforce)");
+    assert_uses("a (enforce) b (kill)", "a (enforce) b");
+    assert_not_uses("a (enforce) b (kill)", "a");
+    assert_uses("/usr/bin/x (enforce)", "/usr/bin/x");
+    assert_uses("/usr/{bin,sbin}/x//kid (enforce)", "/usr/{bin,sbin}/x");
+    assert_not_uses("/usr/bin/xy (enforce)", "/usr/bin/x");
+    assert_uses("a//&b (enforce)", "a//&b");
+    assert_not_uses("(enforce)", "p");
+    assert_uses("(x) (enforce)", "(x)");
+}
+
+/* --- a tree that looks like /proc --- */
+
+static char proc[] = "/tmp/tasks-proc-XXXXXX";
+
+static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
+                        struct FTW *ftw _unused_)
+{
+    return remove(path);
+}
+
+static void make_proc(void)
+{
+    cr_assert_not_null(mkdtemp(proc));
+}
+
+static void remove_proc(void)
+{
+    nftw(proc, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+TestSuite(tasks_scan, .init = make_proc, .fini = remove_proc);
+
+static void put(int pid, int tid, const char *file, const char *content)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%d/task/%d/%s", proc, pid, tid, file);
+    _cleanup_free_ char *folder = xstrndup(path, (size_t) (strrchr(path, '/') - path));
+
+    cr_assert_eq(fs_mkdirs(folder, 0755, NULL), 0);
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, content, strlen(content), 0644, NULL), 0);
+}
+
+static void put_task(int pid, int tid, char state, const char *comm, const char *label)
+{
+    _cleanup_free_ char *stat = xasprintf("%d (%s) %c 1 2 3", tid, comm, state);
+    _cleanup_free_ char *line = xasprintf("%s\n", comm);
+
+    put(pid, tid, "stat", stat);
+    put(pid, tid, "comm", line);
+    put(pid, tid, "attr/apparmor/current", label);
+}
+
+static struct tasks_use scan(const char *name)
+{
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_error_ struct error err = {0};
+    struct tasks_use use;
+
+    strv_add(&names, "unrelated");
+    strv_add(&names, name);
+    cr_assert_eq(tasks_scan(proc, &names, &use, &err), 0, "%s", error_message(&err));
+    return use;
+}
+
+Test(tasks_scan, finds_every_thread)
+{
+    put_task(10, 10, 'S', "init", "unconfined\n");
+    put_task(20, 20, 'S', "web", "unconfined\n");
+    put_task(20, 21, 'R', "web", "p//kid (enforce)\n");
+    put_task(20, 22, 'S', "web", "a//&p (mixed)\n");
+    put_task(30, 30, 'S', "other", "q (enforce)\n");
+    struct tasks_use use = scan("p");
+
+    cr_assert(use.used);
+    cr_assert_eq(use.pid, 20);
+    cr_assert_eq(use.count, 2);
+    cr_assert_not(use.starting);
+    cr_assert_not(scan("r").used);
+    cr_assert_eq(scan("r").pid, 0);
+}
+
+Test(tasks_scan, older_kernels_have_one_attr_folder)
+{
+    put(10, 10, "attr/current", "p (enforce)\n");
+    put(10, 10, "stat", "10 (x) S 1");
+    cr_assert(scan("p").used);
+}
+
+Test(tasks_scan, the_dead_do_not_count)
+{
+    put_task(10, 10, 'Z', "x", "p (enforce)\n");
+    put_task(11, 11, 'X', "x", "p (enforce)\n");
+    /* A command that pretends to be a state. */
+    put_task(12, 12, 'Z', "a) S 1 (b", "p (enforce)\n");
+    put_task(13, 13, 'Z', "runc:[2:INIT]", "unconfined\n");
+    cr_assert_not(scan("p").used);
+    put_task(14, 14, 'S', "a) Z 1 (b", "p (enforce)\n");
+    cr_assert(scan("p").used);
+    /* The leader is dead and another thread goes on. */
+    put_task(15, 15, 'Z', "x", "q (enforce)\n");
+    put_task(15, 16, 'S', "x", "q (enforce)\n");
+    cr_assert_eq(scan("q").count, 1);
+}
+
+Test(tasks_scan, what_is_about_to_enter_counts)
+{
+    put_task(10, 10, 'S', "runc:[2:INIT]", "unconfined\n");
+    struct tasks_use use = scan("p");
+    cr_assert(use.used);
+    cr_assert(use.starting);
+    cr_assert_eq(use.pid, 10);
+}
+
+Test(tasks_scan, crun_and_youki_count_as_runc_does)
+{
+    put_task(10, 10, 'S', "crun", "unconfined\n");
+    cr_assert(scan("p").starting);
+    put_task(10, 10, 'S', "youki:[2:INIT]", "unconfined\n");
+    cr_assert(scan("p").starting);
+    put_task(10, 10, 'S', "containerd-shim", "unconfined\n");
+    cr_assert_not(scan("p").used);
+    put_task(10, 10, 'S', "runc", "unconfined\n");
+    cr_assert_not(scan("p").used);
+}
+
+Test(tasks_scan, a_pending_exec_counts_where_the_kernel_shows_it)
+{
+    put_task(10, 10, 'S', "anything", "unconfined\n");
+    put(10, 10, "attr/apparmor/exec", "p (enforce)\n");
+    cr_assert(scan("p").starting);
+    cr_assert_not(scan("q").used);
+}
+
+Test(tasks_scan, the_one_that_starts_is_the_example)
+{
+    put_task(10, 10, 'S', "x", "p (enforce)\n");
+    put_task(11, 11, 'S', "runc:[2:INIT]", "unconfined\n");
+    put_task(12, 12, 'S', "x", "p (enforce)\n");
+    struct tasks_use use = scan("p");
+    cr_assert_eq(use.pid, 11);
+    cr_assert_eq(use.count, 3);
+}
+
+Test(tasks_scan, doubt_counts)
+{
+    _cleanup_buf_ struct buf huge = BUF_INIT(200000);
+
+    put(10, 10, "stat", "10 (x) S 1");
+    cr_assert_not(scan("p").used, "the task has gone meanwhile");
+    /* A label that cannot be read: a folder in its place. */
+    _cleanup_free_ char *path = xasprintf("%s/10/task/10/attr/apparmor/current", proc);
+    cr_assert_eq(fs_mkdirs(path, 0755, NULL), 0);
+    cr_assert(scan("p").used);
+    rmdir(path);
+    /* A label longer than any: it cannot be judged. */
+    while (buf_add_string(&huge, "abcdefgh//&") == 0)
+        ;
+    put(10, 10, "attr/apparmor/current", buf_string(&huge));
+    cr_assert(scan("p").used);
+}
+
+Test(tasks_scan, other_entries_of_proc_are_no_processes)
+{
+    static const char *const names[] = {"self", "1x", "0", "-1", "99999999999999999999", "bus"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s/task/1/attr/apparmor/current", proc, names[i]);
+        _cleanup_free_ char *folder = xstrndup(path, (size_t) (strrchr(path, '/') - path));
+        cr_assert_eq(fs_mkdirs(folder, 0755, NULL), 0);
+        cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "p", 1, 0644, NULL), 0);
+    }
+    cr_assert_not(scan("p").used);
+}
+
+Test(tasks_scan, an_unreadable_proc_is_an_error)
+{
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_error_ struct error err = {0};
+    struct tasks_use use = {.count = 42};
+
+    cr_assert_eq(tasks_scan("/no/proc", &names, &use, &err), -ENOENT);
+    cr_assert_not_null(strstr(err.message, "/no/proc"));
+    cr_assert_eq(use.count, 42);
+}
+
+Test(tasks_scan, reads_the_real_proc)
+{
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_error_ struct error err = {0};
+    struct tasks_use use;
+
+    strv_add(&names, "no-such-profile-anywhere");
+    cr_assert_eq(tasks_scan(NULL, &names, &use, &err), 0, "%s", error_message(&err));
+}
