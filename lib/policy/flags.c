@@ -421,6 +421,8 @@ static int read_word_statement(struct rewriter *rewriter)
     }
     if (word_in(scan, start, CONDITIONS, ARRAY_SIZE(CONDITIONS)))
         return read_condition(rewriter);
+    if (span_is(scan, (struct span){start, scan->at}, "include"))
+        return refuse(rewriter, "an include, whose profiles would keep their modes: flatten first");
     scan->at = start;
     return skip_rule(rewriter);
 }

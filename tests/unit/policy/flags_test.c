@@ -184,7 +184,7 @@ Test(flags, the_compiler_agrees_on_written_cases)
         "profile a # {\n # flags=(kill)\n { # {\n /x r, # }\n }",
         "profile a\nflags=(complain)\n{\n}",
         "@{X}=a\nprofile a { if defined @{X} { /x r, } else { /y r, } hat h { } }",
-        "abi <abi/3.0>,\nprofile a { include <abstractions/base>\n #include <abstractions/nis>\n }",
+        "abi <abi/3.0>,\nprofile a { /x r, }",
     };
 
     SKIP_WITHOUT_PARSER();
