@@ -59,8 +59,8 @@ bench_one_by_one() {
         awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 / '"$ONE_BY_ONE"' }"')
     manifests one "$ONE_BY_ONE" | k apply --server-side -f - >/dev/null
     eventually 300 'all are there' all_there "$ONE_BY_ONE"
-    agent=$(agent_metrics node-1 | awk '/^apparmor_(compile|load)_seconds_sum/ { sum += $2 }
-        /^apparmor_compile_seconds_count/ { count += $2 } END { printf "%.0f", sum * 1000 / count }')
+    agent=$(agent_metrics node-1 | awk '/^apparmor_(compile|load)_duration_seconds_sum/ { sum += $2 }
+        /^apparmor_compile_duration_seconds_count/ { count += $2 } END { printf "%.0f", sum * 1000 / count }')
     figure agent.compile_and_load "$agent" ms 'apparmor_parser -r -K (F)' "$hand" 1
     forget_profiles
 }

@@ -48,6 +48,10 @@ controlplane_start() { # NODE...
 agent_overlay() { # DIRECTORY [KUBECONFIG]
     rm -rf "$1"
     install -D -m 755 "$BUILD/apparmor-agent" "$1/usr/sbin/apparmor-agent"
+    # libwebsockets loads it by name, so that no ELF file says that it is needed.
+    local plugin
+    plugin=$(dpkg -L libwebsockets-evlib-uv | grep 'evlib_uv\.so$')
+    install -D -m 644 "$plugin" "$1$plugin"
     if [ $# -gt 1 ]; then
         install -D -m 600 "$2" "$1/etc/apparmor-operator/kubeconfig"
     fi
