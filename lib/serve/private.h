@@ -20,6 +20,7 @@ struct server {
     unsigned connections, connections_max;
     uv_idle_t reaper; /* see server_free() */
     unsigned reaper_rounds;
+    bool closing; /* handlers are called no more */
 };
 
 /* Each connection (not each stream) is counted from its adoption to its end. */

@@ -185,6 +185,7 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    server->closing = true;
     listener_free(server->listener);
     server->listener = NULL;
     /* Not now: this may be a request's handler, with libwebsockets below us on the stack. */

@@ -41,7 +41,8 @@ _must_check_ int server_new(uv_loop_t *loop, const struct server_options *option
                             const struct server_route *routes, size_t count, struct server **ret,
                             struct error *err);
 /*
- * Stops listening and cuts what is under way; a handler that has not answered yet still has to.
+ * Stops listening and cuts what is under way; no handler is called any more, and one that has not
+ * answered yet still has to.
  * The memory goes as the loop turns (loop_drain()).
  */
 void server_free(struct server *server);

@@ -207,6 +207,8 @@ static int session_begin(struct server *server, struct session *session, struct 
     size_t method = 0;
 
     session_end(session);
+    if (server->closing)
+        return -1;
     while (method < ARRAY_SIZE(session_methods) &&
            lws_hdr_total_length(wsi, session_methods[method].token) == 0)
         method++;
@@ -240,11 +242,11 @@ static void session_body(struct server_request *request, const void *data, size_
  * sent at once, the second with a body, and a third behind it. Nothing but the end of the
  * connection stops that.
  */
-static int session_body_end(struct server_request *request)
+static int session_body_end(const struct server *server, struct server_request *request)
 {
     if (!request)
         return 0;
-    if (request->phase == REQUEST_LINGER)
+    if (request->phase == REQUEST_LINGER || server->closing)
         return -1;
     if (request->phase == REQUEST_BODY) {
         session_dispatch(request);
@@ -382,7 +384,7 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
         session_body(session->request, in, len);
         return 0;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return session_body_end(session->request);
+        return session_body_end(server, session->request);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return session_write(session, wsi);
     case LWS_CALLBACK_CLOSED_HTTP:

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/error.h"
+
+/*
+ * The controller: informers of AppArmorProfiles, AppArmorNodes and Nodes feed the index, the
+ * reconciler writes what it says, the server shows how that goes.
+ */
+struct controller;
+
+struct controller_options {
+    const char *kubeconfig;     /* NULL: as kube_config_load() looks for one */
+    const char *listen_address; /* NULL: all interfaces */
+    uint16_t listen_port;       /* 0: any */
+    bool listen;                /* false: no server */
+};
+
+_must_check_ int controller_new(uv_loop_t *loop, const struct controller_options *options,
+                                struct controller **ret, struct error *err);
+/* Ends everything; the loop can be drained then. */
+void controller_free(struct controller *controller);
+DEFINE_CLEANUP(struct controller *, controller_free)
+/* Of the server; 0 without one. */
+uint16_t controller_port(const struct controller *controller);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/controller_metrics.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/options.h"
+
+static const double reconcile_buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                           0.1,   0.25,   0.5,   1,    5,     30};
+
+/* Of the profile metric; "agentless" and the uncounted are not states of a profile. */
+static const enum node_state shown_states[] = {NODE_LOADED, NODE_OUTDATED, NODE_PENDING,
+                                               NODE_FAILED, NODE_DISABLED};
+#define PROFILES_SHOWN_MAX 2000
+
+const struct metric_spec controller_metrics[METRIC_COUNT] = {
+    [METRIC_PROFILE_NODES] =
+        {
+            .name = "apparmor_profile_nodes",
+            .help = "Nodes that an AppArmorProfile selects, by the state that they report for its "
+                    "current generation: loaded, outdated (still at an earlier one), pending, "
+                    "failed; disabled are those without AppArmor.",
+            .type = METRIC_GAUGE,
+            .labels = {"profile", "state"},
+            .max_series = PROFILES_SHOWN_MAX * ARRAY_SIZE(shown_states),
+        },
+    [METRIC_STATUS_WRITES] =
+        {
+            .name = "apparmor_controller_status_writes_total",
+            .help = "Writes of AppArmorProfile status, by outcome: ok, conflict, gone, error.",
+            .type = METRIC_COUNTER,
+            .labels = {"outcome"},
+        },
+    [METRIC_RECONCILE_SECONDS] =
+        {
+            .name = "apparmor_controller_reconcile_duration_seconds",
+            .help = "Time from taking an AppArmorProfile from the queue to being done with it, "
+                    "writes included.",
+            .type = METRIC_HISTOGRAM,
+            .buckets = reconcile_buckets,
+            .bucket_count = ARRAY_SIZE(reconcile_buckets),
+        },
+    [METRIC_QUEUE_DEPTH] =
+        {
+            .name = "apparmor_controller_queue_depth",
+            .help = "AppArmorProfiles that wait for a look or are being looked at.",
+            .type = METRIC_GAUGE,
+        },
+    [METRIC_INFORMER_FAILURES] =
+        {
+            .name = "apparmor_controller_informer_failures_total",
+            .help = "Lists and watches that failed and were tried again, by resource.",
+            .type = METRIC_COUNTER,
+            .labels = {"resource"},
+        },
+    [METRIC_NODES_KNOWN] =
+        {
+            .name = "apparmor_controller_nodes",
+            .help = "Nodes and AppArmorNodes known, by name.",
+            .type = METRIC_GAUGE,
+        },
+    [METRIC_PROFILES_KNOWN] =
+        {
+            .name = "apparmor_controller_profiles",
+            .help = "AppArmorProfiles known.",
+            .type = METRIC_GAUGE,
+        },
+    [METRIC_BUILD_INFO] =
+        {
+            .name = "apparmor_controller_build_info",
+            .help = "Always 1; the label is the program's version.",
+            .type = METRIC_GAUGE,
+            .labels = {"version"},
+        },
+};
+
+struct metrics *controller_metrics_new(void)
+{
+    struct metrics *metrics = metrics_new(controller_metrics, METRIC_COUNT);
+
+    metrics_set(metrics, METRIC_BUILD_INFO, 1, (const char *const[]){options_version()});
+    return metrics;
+}
+
+void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
+                                    const struct tally *tally)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shown_states); i++) {
+        const char *const labels[] = {profile, node_state_name(shown_states[i])};
+
+        metrics_set(metrics, METRIC_PROFILE_NODES, (double) tally->counts[shown_states[i]], labels);
+    }
+}
+
+void controller_metrics_remove_profile(struct metrics *metrics, const char *profile)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shown_states); i++) {
+        const char *const labels[] = {profile, node_state_name(shown_states[i])};
+
+        metrics_remove(metrics, METRIC_PROFILE_NODES, labels);
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "controller/tally.h"
+#include "lib/base/metrics.h"
+
+enum controller_metric {
+    METRIC_PROFILE_NODES,
+    METRIC_STATUS_WRITES,
+    METRIC_RECONCILE_SECONDS,
+    METRIC_QUEUE_DEPTH,
+    METRIC_INFORMER_FAILURES,
+    METRIC_NODES_KNOWN,
+    METRIC_PROFILES_KNOWN,
+    METRIC_BUILD_INFO,
+    METRIC_COUNT,
+};
+
+/* The table that the registry and the reference page are made of. */
+extern const struct metric_spec controller_metrics[METRIC_COUNT];
+
+struct metrics *controller_metrics_new(void);
+void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
+                                    const struct tally *tally);
+void controller_metrics_remove_profile(struct metrics *metrics, const char *profile);

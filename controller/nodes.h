@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+
+#include "controller/profiles.h"
+#include "controller/tally.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/json.h"
+
+/*
+ * What is known of all nodes and profiles, kept up to date from informer events: per profile a
+ * tally. Events may come in any order, as those of three informers do.
+ *
+ *   a node's report changes      O(entries of the report)
+ *   a node's labels change,
+ *   it comes or goes             O(profiles)
+ *   a profile's spec changes     O(nodes)
+ */
+struct node_index;
+
+/* The tally of a known profile has changed. Must not change the index. */
+typedef void (*node_index_changed_fn)(void *userdata, const char *profile);
+
+struct node_index *node_index_new(node_index_changed_fn changed, void *userdata);
+void node_index_free(struct node_index *index);
+DEFINE_CLEANUP(struct node_index *, node_index_free)
+
+/* Node: `labels` is metadata.labels or NULL, copied. An AppArmorNode without its Node counts for
+ * nothing. */
+void node_index_set_node(struct node_index *index, const char *name, const cJSON *labels);
+void node_index_remove_node(struct node_index *index, const char *name);
+
+/* AppArmorNode: `status` is its status or NULL. */
+void node_index_set_report(struct node_index *index, const char *name, const cJSON *status);
+void node_index_remove_report(struct node_index *index, const char *name);
+
+/* AppArmorProfile; what the spec borrows is copied. */
+void node_index_set_profile(struct node_index *index, const struct profile_spec *spec);
+void node_index_remove_profile(struct node_index *index, const char *name);
+
+/* NULL for a profile that is not known. Borrowed until the next change. */
+const struct tally *node_index_tally(const struct node_index *index, const char *profile);
+
+size_t node_index_nodes(const struct node_index *index);
+size_t node_index_profiles(const struct node_index *index);
+/* Distinct reports in memory. */
+size_t node_index_reports(const struct node_index *index);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/profiles.h"
+
+/* kubectl keeps a copy of the whole object there. */
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
+static void profile_project_spec(const cJSON *object, cJSON *spec)
+{
+    _cleanup_(policy_profile_freep) struct policy_profile *profile = NULL;
+    _cleanup_error_ struct error err = {0};
+    cJSON *invalid;
+
+    cJSON_DeleteItemFromObjectCaseSensitive(spec, "revision");
+    cJSON_DeleteItemFromObjectCaseSensitive(spec, "invalid");
+    if (policy_profile_parse(object, &profile, &err) == 0) {
+        json_add_string(spec, "revision", profile->revision);
+        return;
+    }
+    invalid = json_add_object(spec, "invalid");
+    json_add_string(invalid, "reason", error_reason(&err, POLICY_REASON_INVALID));
+    json_add_string(invalid, "message", error_message(&err));
+}
+
+cJSON *profile_project(_unused_ void *userdata, cJSON *object)
+{
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
+    cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
+
+    if (!cJSON_IsObject(spec)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(object, "spec");
+        spec = json_add_object(object, "spec");
+    }
+    profile_project_spec(object, spec);
+    cJSON_DeleteItemFromObjectCaseSensitive(spec, "policy");
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, "managedFields");
+    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(metadata,
+                                                                             "annotations"),
+                                            LAST_APPLIED);
+    return object;
+}
+
+void profile_spec_read(struct profile_spec *spec, const cJSON *projected)
+{
+    const char *revision = json_string(projected, "spec", "revision");
+
+    *spec = (struct profile_spec){
+        .name = json_string(projected, "metadata", "name"),
+        .generation = json_int(json_get(projected, "metadata", "generation"), 0),
+        .deleting = json_string(projected, "metadata", "deletionTimestamp") != NULL,
+        .revision = revision ? revision : "",
+        .selector = json_get(projected, "spec", "nodeSelector"),
+        .invalid_reason = json_string(projected, "spec", "invalid", "reason"),
+        .invalid_message = json_string(projected, "spec", "invalid", "message"),
+    };
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/json.h"
+#include "lib/policy/profile.h"
+
+/*
+ * An AppArmorProfile as the controller keeps it: the text is replaced by its revision, as the
+ * informer receives the object, so that texts of 256 KiB do not pile up in memory.
+ */
+
+/* A projection for kube_informer_options: spec.policy becomes spec.revision, or spec.invalid with
+ * `reason` and `message` when the object is not acceptable. */
+cJSON *profile_project(void *userdata, cJSON *object);
+
+/* The projected object, decoded. Strings and selector are borrowed from it. */
+struct profile_spec {
+    const char *name;
+    int64_t generation;
+    bool deleting;
+    const char *revision;       /* "" when invalid */
+    const cJSON *selector;      /* NULL: every node */
+    const char *invalid_reason; /* NULL: acceptable */
+    const char *invalid_message;
+};
+
+void profile_spec_read(struct profile_spec *spec, const cJSON *projected);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The reasons of AppArmorProfile conditions that are the controller's own, one table: what the code
+ * writes and what the reference page says. X(symbol, reason, conditions, meaning, remedy).
+ * Condition Valid also shows the reason that a node gave for refusing the text (see
+ * reason_is_invalid()).
+ */
+#define REASONS(X)                                                                                \
+    X(ALL_NODES_LOADED, "AllNodesLoaded", "Ready=True",                                           \
+      "Every selected node has this generation loaded and verified.", "Nothing.")                 \
+    X(NO_NODES_SELECTED, "NoNodesSelected", "Ready=True",                                         \
+      "No node with AppArmor and an agent matches spec.nodeSelector.",                            \
+      "If nodes were meant to match, compare spec.nodeSelector with `kubectl get nodes "          \
+      "--show-labels`, and see `kubectl get aan` for nodes without AppArmor.")                    \
+    X(NODES_PENDING, "NodesPending", "Ready=False, Reconciling=True",                             \
+      "Selected nodes have not loaded this generation yet; none has failed.",                     \
+      "Wait. A node that stays behind has an agent that does not report: see its pod's log.")     \
+    X(NODES_FAILED, "NodesFailed", "Ready=False, Stalled=True or Reconciling=True",               \
+      "Nodes could not load this generation for a reason of their own; what they had loaded "     \
+      "before stays.",                                                                            \
+      "See status.failures; mend the node, or exclude it with spec.nodeSelector.")                \
+    X(INVALID, "Invalid", "Ready=False, Stalled=True or Reconciling=True",                        \
+      "The text was refused; what was loaded before stays. Condition Valid says why.",            \
+      "Correct spec.policy at the line that the message names.")                                  \
+    X(TERMINATING, "Terminating", "Ready=False",                                                  \
+      "The object is being deleted; nodes keep the profile while processes use it.",              \
+      "Stop the pods that use it, or wait.")                                                      \
+    X(COMPILED, "Compiled", "Valid=True", "Nodes have compiled and loaded the text.", "Nothing.") \
+    X(NOT_COMPILED, "NotCompiled", "Valid=Unknown", "No node has compiled this generation yet.",  \
+      "Wait, or see Ready for why no node does.")
+
+enum reason {
+#define REASON_SYMBOL(symbol, reason, conditions, meaning, remedy) REASON_##symbol,
+    REASONS(REASON_SYMBOL)
+#undef REASON_SYMBOL
+        REASON_COUNT
+};
+
+const char *reason_name(enum reason reason);
+
+/*
+ * Whether a node's reason for a failure speaks of the object rather than of the node: the same text
+ * would be refused anywhere.
+ */
+bool reason_is_invalid(const char *reason);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "controller/nodes.h"
+#include "lib/base/metrics.h"
+#include "lib/kube/client.h"
+#include "lib/kube/informer.h"
+
+/*
+ * Keeps the status of each AppArmorProfile what the index says, at most one write per profile and
+ * second: the first change is written at once, what follows within the second together.
+ */
+struct reconciler;
+
+struct reconciler_options {
+    struct kube_client *client;
+    const struct kube_informer *profiles;
+    const struct node_index *index;
+    struct metrics *metrics;
+    uint64_t interval_ms; /* between two writes of one profile; 0: 1 s */
+    unsigned max_active;  /* writes under way at once; 0: 8 */
+};
+
+/* All of the options are borrowed. */
+struct reconciler *reconciler_new(const struct reconciler_options *options);
+/* Cancels what is under way; before the client goes. */
+void reconciler_free(struct reconciler *reconciler);
+DEFINE_CLEANUP(struct reconciler *, reconciler_free)
+
+/* The profile may need a new status: it, or its tally, has changed, or it has gone. */
+void reconciler_enqueue(struct reconciler *reconciler, const char *profile);
+/* The informer shows this version of the profile. */
+void reconciler_observed(struct reconciler *reconciler, const struct kube_object *profile);
+/* Profiles waiting or worked on. */
+size_t reconciler_depth(const struct reconciler *reconciler);

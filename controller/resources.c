@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/resources.h"
+
+#include "lib/policy/profile.h"
+
+const struct kube_resource resource_profiles = {
+    .group = POLICY_GROUP,
+    .version = POLICY_VERSION,
+    .plural = "apparmorprofiles",
+    .kind = "AppArmorProfile",
+};
+
+const struct kube_resource resource_nodes = {
+    .group = POLICY_GROUP,
+    .version = POLICY_VERSION,
+    .plural = "apparmornodes",
+    .kind = "AppArmorNode",
+};

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "lib/kube/client.h"
+
+/* The kinds of crds/, as they stand in request paths. */
+extern const struct kube_resource resource_profiles, resource_nodes;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+
+#include "controller/profiles.h"
+#include "controller/tally.h"
+#include "lib/base/json.h"
+
+/*
+ * The status of an AppArmorProfile (DESIGN §4) as a pure function of what is known.
+ *
+ * Conditions follow kstatus
+ * (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): Reconciling and
+ * Stalled are "abnormal-true", there only while True, at most one of them: kstatus takes the first
+ * of the two that it meets for the whole answer, and their absence for health. So a tool that
+ * follows kstatus sees
+ *
+ *   Ready  Reconciling  Stalled
+ *   True   -            -        Current
+ *   False  True         -        InProgress   selected nodes have not said the last word
+ *   False  -            True     Failed       all have, and it will not change by itself
+ *   False  -            -        (deletionTimestamp) Terminating
+ */
+struct rollup {
+    const struct profile_spec *profile;
+    const struct tally *tally;
+    const cJSON *old; /* the status that the object has, or NULL */
+    int64_t now_ms;   /* since the epoch */
+};
+
+/* Failures that status lists, and nodes that a message names. */
+#define ROLLUP_FAILURES_MAX 10
+#define ROLLUP_NAMES_MAX 3
+
+/* The caller owns the status. Equal input but for `now_ms` gives an equal status when `old` is what
+ * it gave before. */
+cJSON *rollup_status(const struct rollup *rollup);
