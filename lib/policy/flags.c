@@ -246,6 +246,9 @@ static int read_header_list(struct rewriter *rewriter, struct flags *flags)
         return refuse(rewriter, "a profile's header is not understood");
     found.inside.end = scan->at - 1;
     found.whole.end = scan->at;
+    if (mode &&
+        memchr(scan->text + found.inside.start, '\\', found.inside.end - found.inside.start))
+        return refuse(rewriter, "flags with a backslash");
     if (mode && flags->present)
         return refuse(rewriter, "a profile with two lists of flags");
     if (mode)
@@ -357,6 +360,8 @@ static int skip_rule(struct rewriter *rewriter)
         else
             text_skip_space(scan);
 
+        if (text_at_end(scan))
+            break;
         char c = text_peek(scan, 0);
         if (c == ',') {
             scan->at++;
@@ -461,6 +466,9 @@ int policy_flags_rewrite(const char *text, size_t len, enum policy_mode mode, st
         return buf_add(out, text, len);
     if (mode > POLICY_UNCONFINED)
         return error_set(err, -EINVAL, "%s is not a mode that can be set", policy_mode_name(mode));
+
+    if (memchr(text, '\0', len))
+        return refuse(&rewriter, "it holds a NUL byte");
 
     for (text_skip_space(&rewriter.scan); !text_at_end(&rewriter.scan);
          text_skip_space(&rewriter.scan)) {

@@ -17,7 +17,7 @@ unsigned text_line(const struct text_scan *scan)
 {
     unsigned line = 1;
 
-    for (size_t i = 0; i < scan->at; i++)
+    for (size_t i = 0; i < scan->at && i < scan->len; i++)
         line += scan->text[i] == '\n';
     return line;
 }
