@@ -103,6 +103,13 @@ static bool is_ready(void *userdata)
     return !agent->reconciler || reconciler_decided(agent->reconciler);
 }
 
+static bool is_busy(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    return agent->reconciler && !reconciler_idle(agent->reconciler);
+}
+
 /* The kernel may still hold what it held when it was last looked at. */
 static bool is_unsure(const struct agent *agent)
 {
@@ -352,6 +359,7 @@ static int connect_cluster(struct agent *agent, struct error *err)
     struct publisher_options publisher = {
         .metrics = agent->metrics,
         .ready = is_ready,
+        .busy = is_busy,
         .describe = describe,
         .answered = on_answered,
         .userdata = agent,

@@ -9,9 +9,12 @@
 #include "lib/kube/informer.h"
 #include "lib/policy/profile.h"
 
-/* From the first change to its write, and between two writes. */
-#define GATHER_MS 50
+/* From a change to its flush, and between two flushes, when nothing else is under way … */
+#define GATHER_MS 20
 #define INTERVAL_MS 200
+/* … and in a burst, in which a state may last for less than a write takes: doubled each time. */
+#define BURST_MIN_MS 1000
+#define BURST_MAX_MS 5000
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 30000
 #define FIELD_MANAGER "apparmor-agent"
@@ -28,7 +31,10 @@ static const struct kube_write_options write_options = {.field_manager = FIELD_M
 struct publisher {
     struct publisher_options options;
     struct loop_timer *timer;
-    uint64_t flushed_ms, retry_ms;
+    uint64_t due_ms; /* when the timer is active */
+    uint64_t flushed_ms;
+    uint64_t burst_ms; /* the next wait in a burst; 0: there is none */
+    uint64_t retry_ms;
 
     struct kube_request *label_request;
     struct kube_object *refused; /* the Node as it was when the server refused to label it */
@@ -41,13 +47,35 @@ struct publisher {
     bool adopted;
 };
 
-static void schedule(struct publisher *publisher, uint64_t ms)
+static void start_timer(struct publisher *publisher, uint64_t due_ms)
 {
-    uint64_t since = clock_monotonic_ms() - publisher->flushed_ms;
-    uint64_t least = since < INTERVAL_MS ? INTERVAL_MS - since : 0;
+    uint64_t now = clock_monotonic_ms();
 
-    if (!loop_timer_active(publisher->timer))
-        loop_timer_start(publisher->timer, ms > least ? ms : least);
+    publisher->due_ms = due_ms;
+    loop_timer_start(publisher->timer, due_ms > now ? due_ms - now : 0);
+}
+
+/* When the next flush is due for a change that happens now. */
+static uint64_t next_flush(struct publisher *publisher)
+{
+    uint64_t now = clock_monotonic_ms(), earliest = publisher->flushed_ms + INTERVAL_MS;
+
+    if (publisher->options.busy(publisher->options.userdata))
+        return now + (publisher->burst_ms ? publisher->burst_ms : BURST_MIN_MS);
+    publisher->burst_ms = 0;
+    return now + GATHER_MS > earliest ? now + GATHER_MS : earliest;
+}
+
+void publisher_changed(struct publisher *publisher)
+{
+    uint64_t due_ms;
+
+    /* After a failure nothing is sooner than its retry. */
+    if (publisher->retry_ms && loop_timer_active(publisher->timer))
+        return;
+    due_ms = next_flush(publisher);
+    if (!loop_timer_active(publisher->timer) || due_ms < publisher->due_ms)
+        start_timer(publisher, due_ms);
 }
 
 static void retry(struct publisher *publisher)
@@ -55,8 +83,7 @@ static void retry(struct publisher *publisher)
     uint64_t ms = publisher->retry_ms ? publisher->retry_ms : RETRY_MIN_MS;
 
     publisher->retry_ms = ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : ms * 2;
-    loop_timer_stop(publisher->timer);
-    schedule(publisher, ms);
+    start_timer(publisher, clock_monotonic_ms() + ms);
 }
 
 static void count(const struct publisher *publisher, const char *object, const struct error *err)
@@ -294,6 +321,13 @@ static void watch_object(struct publisher *publisher)
 
 /* --- the module ------------------------------------------------------------------------------ */
 
+static uint64_t grow(uint64_t burst_ms)
+{
+    uint64_t next = burst_ms ? burst_ms * 2 : BURST_MIN_MS * 2;
+
+    return next > BURST_MAX_MS ? BURST_MAX_MS : next;
+}
+
 static void flush(void *userdata)
 {
     struct publisher *publisher = userdata;
@@ -301,6 +335,8 @@ static void flush(void *userdata)
     if (!publisher->options.ready(publisher->options.userdata))
         return;
     publisher->flushed_ms = clock_monotonic_ms();
+    if (publisher->options.busy(publisher->options.userdata))
+        publisher->burst_ms = grow(publisher->burst_ms);
     flush_labels(publisher);
     flush_object(publisher);
 }
@@ -342,9 +378,4 @@ void publisher_free(struct publisher *publisher)
 void publisher_start(struct publisher *publisher)
 {
     kube_informer_start(publisher->informer);
-}
-
-void publisher_changed(struct publisher *publisher)
-{
-    schedule(publisher, GATHER_MS);
 }

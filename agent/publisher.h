@@ -9,8 +9,9 @@
 #include "lib/kube/client.h"
 
 /*
- * Writes what this node has to say: its Node's labels and its AppArmorNode. Changes are gathered,
- * so that a burst costs one patch of each per flush, and what is there already is not written.
+ * Writes what this node has to say: its Node's labels and its AppArmorNode, one patch of each per
+ * flush, and nothing that is there already. A change is flushed at once when nothing else is under
+ * way; in a burst, flushes become rarer the longer it lasts.
  */
 struct publisher;
 
@@ -20,6 +21,8 @@ struct publisher_options {
     struct metrics *metrics;
     /* Everything has been looked at: before that nothing is written. */
     bool (*ready)(void *userdata);
+    /* More changes are to be expected soon. */
+    bool (*busy)(void *userdata);
     /* What the status says of the node itself, and the records, or NULL. Borrowed for the call. */
     void (*describe)(void *userdata, struct status_node *ret_node,
                      const struct records **ret_records);
