@@ -47,7 +47,7 @@ static void write_file(const struct marker *marker, struct buf *out)
 Test(marker, what_is_written_is_read_back)
 {
     struct marker marker = sample();
-    _cleanup_json_ cJSON *selector = marker.selector;
+    _cleanup_json_ _unused_ cJSON *selector = marker.selector;
     _cleanup_buf_ struct buf file = BUF_INIT(FILE_MAX_SIZE);
     _cleanup_(marker_freep) struct marker *back = NULL;
     _cleanup_error_ struct error err = {0};
@@ -98,7 +98,7 @@ Test(marker, the_least_record_is_read_back)
 Test(marker, the_head_is_comment_to_the_compiler)
 {
     struct marker marker = sample();
-    _cleanup_json_ cJSON *selector = marker.selector;
+    _cleanup_json_ _unused_ cJSON *selector = marker.selector;
     _cleanup_buf_ struct buf file = BUF_INIT(FILE_MAX_SIZE);
 
     cr_assert_eq(marker_write(&marker, &file), 0);
@@ -112,7 +112,7 @@ Test(marker, the_head_is_comment_to_the_compiler)
 Test(marker, a_truncated_head_is_foreign)
 {
     struct marker marker = sample();
-    _cleanup_json_ cJSON *selector = marker.selector;
+    _cleanup_json_ _unused_ cJSON *selector = marker.selector;
     _cleanup_buf_ struct buf head = BUF_INIT(FILE_MAX_SIZE);
 
     cr_assert_eq(marker_write(&marker, &head), 0);
@@ -221,7 +221,7 @@ Test(marker, files_are_told_by_name)
 Test(marker, a_full_buffer_is_an_error)
 {
     struct marker marker = sample();
-    _cleanup_json_ cJSON *selector = marker.selector;
+    _cleanup_json_ _unused_ cJSON *selector = marker.selector;
     _cleanup_buf_ struct buf out = BUF_INIT(100);
 
     cr_assert_eq(marker_write(&marker, &out), -EFBIG);
