@@ -57,6 +57,9 @@ const char *blob_profile_digest(const void *data, const struct blob_profile *pro
 /*
  * Patches the mode words of all profiles, children and hats, in place, and
  * clears the version's force-complain bit. The blob's own mode fields follow.
+ * Not enough where the text says unconfined or default_allow: compilers since
+ * 4.0 then leave the rules out or allow all, so that the text's flags must be
+ * rewritten before compiling (policy_flags_rewrite()). UNSET changes nothing.
  */
 void blob_set_mode(void *data, struct blob *blob, enum policy_mode mode);
 /* One mode when all agree, else POLICY_MIXED. */
