@@ -82,7 +82,8 @@ static void variant_remove(struct map *variants, const struct report *report)
 
 void tally_add(struct tally *tally, const char *node, const struct share *share)
 {
-    tally->counts[share->state]++;
+    if (share->state != NODE_UNCOUNTED)
+        tally->counts[share->state]++;
     if (share->holds)
         tally->holding++;
     switch (share->state) {
@@ -105,8 +106,10 @@ void tally_add(struct tally *tally, const char *node, const struct share *share)
 
 void tally_remove(struct tally *tally, const char *node, const struct share *share)
 {
-    assert(tally->counts[share->state] > 0);
-    tally->counts[share->state]--;
+    if (share->state != NODE_UNCOUNTED) {
+        assert(tally->counts[share->state] > 0);
+        tally->counts[share->state]--;
+    }
     if (share->holds)
         tally->holding--;
     switch (share->state) {

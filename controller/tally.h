@@ -41,7 +41,7 @@ struct tally_variant {
 };
 
 struct tally {
-    size_t counts[NODE_STATES];
+    size_t counts[NODE_STATES]; /* [NODE_UNCOUNTED] stays 0 */
     size_t holding;
     size_t invalid;       /* of the failed: for a reason that speaks of the object */
     struct map *variants; /* of struct tally_variant */
