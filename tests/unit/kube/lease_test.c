@@ -155,7 +155,8 @@ static void reply_held(struct exchange *exchange, const char *holder, int renewa
 static void reply_status(struct exchange *exchange, int code, const char *reason)
 {
     _cleanup_free_ char *text =
-        xasprintf("{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":%d,\"reason\":\"%s\"}",
+        xasprintf("{\"apiVersion\":\"v1\",\"kind\":\"Status\",\"status\":\"Failure\",\"code\":%d,"
+                  "\"reason\":\"%s\"}",
                   code, reason);
 
     server_reply(exchange, code, text);
