@@ -11,6 +11,7 @@
 #include "agent/diagnose.h"
 #include "agent/flatten.h"
 #include "agent/sandbox.h"
+#include "agent/textmode.h"
 #include "agent/tree.h"
 #include "lib/base/alloc.h"
 #include "lib/base/child.h"
@@ -419,6 +420,8 @@ struct compilation {
     struct child *child;
     struct loop_timer *later; /* a failure before any child */
     struct compiled *compiled;
+    char *plain; /* the flattened text without spec.mode, should the one with it not compile */
+    size_t plain_len;
     struct error failure; /* of the flattened text, while the original is asked for lines */
 };
 
@@ -428,6 +431,7 @@ static void compilation_free(struct compilation *compilation)
         close(compilation->text_fd);
     loop_timer_free(compilation->later);
     compiled_free(compilation->compiled);
+    free(compilation->plain);
     error_done(&compilation->failure);
     free(compilation);
 }
@@ -628,17 +632,52 @@ static int accept_text(struct compilation *compilation, const struct buf *out, s
     return r;
 }
 
+/* Compiles the text that is kept. */
+static void start_compile(struct compilation *compilation)
+{
+    start_stage(compilation, COMPILE, compilation->compiled->text, compilation->compiled->text_len);
+}
+
+/* Writes spec.mode into the text, too: the host compiles it at boot. */
+static void write_mode(struct compilation *compilation)
+{
+    struct compiled *compiled = compilation->compiled;
+    _cleanup_buf_ struct buf text = BUF_INIT(FLAT_MAX);
+
+    if (compilation->profile->mode == POLICY_MODE_UNSET ||
+        textmode_apply(compiled->text, compiled->text_len, compilation->profile->mode, &text) < 0)
+        return;
+    compilation->plain = compiled->text;
+    compilation->plain_len = compiled->text_len;
+    compiled->text_len = text.len;
+    compiled->text = buf_take(&text);
+}
+
+/* The text as it was before write_mode(); false when that is what failed. */
+static bool take_back_mode(struct compilation *compilation)
+{
+    struct compiled *compiled = compilation->compiled;
+
+    if (!compilation->plain)
+        return false;
+    free(compiled->text);
+    compiled->text = TAKE_PTR(compilation->plain);
+    compiled->text_len = compilation->plain_len;
+    return true;
+}
+
 static void on_flattened(struct compilation *compilation, struct child_result *result)
 {
     _cleanup_error_ struct error err = {0};
     int r = succeeded(result) ? accept_text(compilation, &result->out, &err)
                               : explain(compilation, result, &err);
 
-    if (r < 0)
+    if (r < 0) {
         finish(compilation, &err);
-    else
-        start_stage(compilation, COMPILE, compilation->compiled->text,
-                    compilation->compiled->text_len);
+        return;
+    }
+    write_mode(compilation);
+    start_compile(compilation);
 }
 
 static void on_compiled(struct compilation *compilation, struct child_result *result)
@@ -653,6 +692,10 @@ static void on_compiled(struct compilation *compilation, struct child_result *re
     int r = explain(compilation, result, &err);
     if (r != -EINVAL) {
         finish(compilation, &err);
+        return;
+    }
+    if (take_back_mode(compilation)) {
+        start_compile(compilation);
         return;
     }
     /* Its lines are those of the flattened text; the original tells them in its author's terms. */

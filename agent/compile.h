@@ -50,7 +50,8 @@ int compiler_landlock(const struct compiler *compiler);
 struct compiled {
     /*
      * Flattened: without any include. An `abi <abi/…>` rule stays if there was one, since the text
-     * would mean something else without it; it reads that file below the base folder.
+     * would mean something else without it; it reads that file below the base folder. spec.mode is
+     * written into its flags wherever that compiles.
      */
     char *text;
     size_t text_len;

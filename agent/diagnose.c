@@ -27,22 +27,28 @@ static bool is_word(unsigned char c)
            c >= 0x80;
 }
 
-/* Whether the word is part of `data`; whole: with nothing of a word before and after it. */
-static bool contains(const void *data, size_t size, const char *word, size_t len, bool whole)
+/* Whether `data` has the word with nothing of a word before and after it. */
+static bool contains(const void *data, size_t size, const char *word, size_t len)
 {
     const char *start = data, *end = start + size;
 
     for (const char *at = start; (at = memmem(at, (size_t) (end - at), word, len)); at++)
-        if (!whole || ((at == start || !is_word((unsigned char) at[-1])) &&
-                       (at + len == end || !is_word((unsigned char) at[len]))))
+        if ((at == start || !is_word((unsigned char) at[-1])) &&
+            (at + len == end || !is_word((unsigned char) at[len])))
             return true;
     return false;
 }
 
+/* The parser joins the names of children: "parent//kid". */
 static bool is_known(const struct diagnose_options *options, const char *word, size_t len)
 {
-    return contains(options->text, options->text_len, word, len, false) ||
-           contains(options->parser, options->parser_len, word, len, true);
+    if (contains(options->text, options->text_len, word, len) ||
+        contains(options->parser, options->parser_len, word, len))
+        return true;
+    const char *joint = memmem(word, len, "//", 2);
+    size_t first = joint ? (size_t) (joint - word) : 0;
+    return first > 0 && len > first + 2 && is_known(options, word, first) &&
+           is_known(options, joint + 2, len - first - 2);
 }
 
 /* One word with the punctuation around it. */
@@ -96,8 +102,8 @@ static const char *read_line_number(const char *text, unsigned long *ret)
     return end + 1 + strspn(end + 1, " ");
 }
 
-/* Whether `path` (up to `len`) is below the includes folder and written plainly; gives the part
- * below it. */
+/* Whether `path` (up to `len`) is below the includes folder and a plain name; gives the part below
+ * it. */
 static const char *shipped_include(const struct diagnose_options *options, const char *path,
                                    size_t *len)
 {
@@ -109,6 +115,9 @@ static const char *shipped_include(const struct diagnose_options *options, const
         memmem(path, *len, "..", 2))
         return NULL;
     *len -= base + 1;
+    for (size_t i = base + 1; i < base + 1 + *len; i++)
+        if (!is_word((unsigned char) path[i]) && !strchr("/.-+@", path[i]))
+            return NULL;
     return path + base + 1;
 }
 
@@ -141,8 +150,7 @@ static bool add_pointed(const struct diagnose_options *options, struct buf *out,
         const char *include = shipped_include(options, place, &len);
         if (!include)
             return false;
-        add_word(options, out, include, len);
-        buf_add_string(out, ", ");
+        buf_addf(out, "%.*s, ", (int) len, include);
     }
     buf_addf(out, "line %lu: ", number);
     add_words(options, out, text);
@@ -188,8 +196,9 @@ static void diagnose_line(const struct diagnose_options *options, const char *li
 {
     _cleanup_buf_ struct buf message = BUF_INIT(MESSAGE_MAX);
 
-    if (starts_with(line, PROGRAM_PREFIX))
-        line += strlen(PROGRAM_PREFIX);
+    const char *program = strstr(line, PROGRAM_PREFIX);
+    if (program && !memchr(line, ' ', (size_t) (program - line)))
+        line = program + strlen(PROGRAM_PREFIX);
     if (starts_with(line, "Warning") || starts_with(line, "Cache"))
         return;
     if (starts_with(line, ERROR_PREFIX)) {

@@ -75,7 +75,7 @@ static bool can_go(const struct place *place, const char *line, size_t len, stru
     if (!at_rule_start(place))
         return false;
     if (line[0] == '#')
-        return true;
+        return len < 8 || memcmp(line, "#include", 8) != 0;
     if (!is_abi_rule(line, len))
         return false;
     _cleanup_free_ char *rule = xstrndup(line, len);

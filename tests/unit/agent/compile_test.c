@@ -165,6 +165,8 @@ Test(compile, errors_have_the_lines_of_the_policy)
                  "line 1: Could not open 'abi/nope'");
     assert_fails("profile a {\n  /x px,\n  /x ux,\n}\n", "CompileError",
                  "profile a: has merged rule /x with conflicting x modifiers");
+    assert_fails("profile a {\n  /x/[ r,\n}\n", "CompileError",
+                 "Regex grouping error: Unclosed grouping or character class");
     assert_fails("profile a {\n}\nprofile a {\n}\n", "CompileError", "Multiple definitions");
     assert_fails("@{A}=x\n@{A}=y\nprofile a {\n}\n", "CompileError",
                  "variable @{A} was previously declared");
@@ -214,6 +216,35 @@ Test(compile, the_mode_applies_to_children_and_hats)
         cr_assert_eq(again->count, 3);
         cr_assert_eq(blob_mode(again), mode);
     }
+}
+
+/* The host compiles the text at boot: it must come to what we load, and what we load to the policy
+ * with nothing but its modes changed. */
+Test(compile, the_text_has_the_mode_as_well)
+{
+    static const char *const texts[] = {
+        "profile a {\n  /x r,\n}\n",
+        "profile a flags=(attach_disconnected, complain) {\n  profile b {\n  }\n  ^c {\n  }\n}\n",
+        "@{A}=x {y,z}\nprofile \"a b\" flags=(audit) {\n  owner {\n    /@{A}/** rw,\n  }\n}\n",
+        "profile a {\n  /x{,y} r, # profile c {\n  hat b (kill){\n  }\n}\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        for (enum policy_mode mode = POLICY_ENFORCE; mode <= POLICY_UNCONFINED; mode++) {
+            struct policy_profile profile = profile_of(texts[i]);
+            _cleanup_outcome_ struct outcome plain = compile_profile(compiler, &profile);
+            cr_assert_eq(plain.err.code, 0, "%s", error_message(&plain.err));
+            blob_set_mode(plain.compiled->data, plain.compiled->blob, mode);
+            profile.mode = mode;
+            _cleanup_outcome_ struct outcome outcome = compile_profile(compiler, &profile);
+            _cleanup_outcome_ struct outcome boot = compile(outcome.compiled->text);
+            cr_assert_eq(outcome.compiled->len, boot.compiled->len);
+            cr_assert_eq(memcmp(outcome.compiled->data, boot.compiled->data, boot.compiled->len), 0,
+                         "%s", outcome.compiled->text);
+            cr_assert_eq(outcome.compiled->len, plain.compiled->len);
+            cr_assert_eq(memcmp(outcome.compiled->data, plain.compiled->data, plain.compiled->len),
+                         0, "%s", outcome.compiled->text);
+        }
 }
 
 /* --- policy that means harm --- */
