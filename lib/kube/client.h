@@ -45,7 +45,7 @@ struct kube_client_options {
 _must_check_ int kube_client_new(uv_loop_t *loop, struct kube_config *config,
                                  const struct kube_client_options *options,
                                  struct kube_client **ret, struct error *err);
-/* Cancels what is under way. */
+/* Cancels what is under way. From any callback, but after its informers. */
 void kube_client_free(struct kube_client *client);
 DEFINE_CLEANUP(struct kube_client *, kube_client_free)
 uv_loop_t *kube_client_loop(const struct kube_client *client);

@@ -52,6 +52,7 @@ struct kube_informer_options {
 
 struct kube_informer *kube_informer_new(struct kube_client *client,
                                         const struct kube_informer_options *options);
+/* From any callback, and before its client. */
 void kube_informer_free(struct kube_informer *informer);
 DEFINE_CLEANUP(struct kube_informer *, kube_informer_free)
 

@@ -116,7 +116,7 @@ static void on_keepalive(void *userdata)
     struct transfer *silent;
 
     transport->settling++;
-    while (!transport->freed && (silent = find_silent(transport, now)))
+    while (!transport->freed && !transport->http2 && (silent = find_silent(transport, now)))
         transport_fail(silent, CURLE_OPERATION_TIMEDOUT);
     transport->settling--;
     if (transport->freed) {

@@ -33,7 +33,8 @@ struct transfer_options {
     const char *body;         /* borrowed until the end of the transfer */
     size_t body_len;
     uint64_t timeout_ms; /* from the start to the last byte; required */
-    /* A silence longer than this is a failure; 0: only the keepalive watches. */
+    /* A silence longer than this is a failure where the peer cannot be asked whether it lives,
+     * which is on HTTP/1.1; 0: none. */
     uint64_t silence_ms;
     /* The answer's headers are complete. */
     void (*opened)(void *userdata, int http_status, const char *content_type);

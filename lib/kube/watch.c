@@ -14,6 +14,8 @@
 
 /* The server ends a watch at its timeoutSeconds; if it does not, we do. */
 #define GRACE_MS 30000
+/* For HTTP/1.1, whose connections cannot be asked; bookmarks come each minute as a rule. */
+#define SILENCE_MS 150000
 #define ERROR_BODY_MAX (64 * 1024)
 #define METADATA_ONLY \
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -245,6 +247,7 @@ static void start(struct kube_watch *watch)
         .target = watch->target,
         .accept = watch->accept,
         .timeout_ms = watch->timeout_ms,
+        .silence_ms = SILENCE_MS,
         .opened = on_opened,
         .data = on_data,
         .done = on_done,

@@ -2,7 +2,8 @@
 /*
  * lib/kube against a real API server, with the rights of an administrator. Takes KUBECONFIG, and
  * for the restart RESTART_APISERVER, a shell command that restarts the server and returns when it
- * is ready; what is not set is skipped, with a word about it.
+ * is ready; what is not set is skipped, with a word about it. One test at a time (--jobs 1): the
+ * restart is everybody's.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,8 +17,9 @@
 #include "lib/base/loop.h"
 #include "lib/base/map.h"
 #include "lib/kube/client.h"
-#include "lib/kube/config.h"
+#include "lib/kube/credentials.h"
 #include "lib/kube/informer.h"
+#include "tests/live/tcp_proxy.h"
 
 static const struct kube_resource namespaces = {"", "v1", "namespaces", "Namespace", false};
 static const struct kube_resource configmaps = {"", "v1", "configmaps", "ConfigMap", true};
@@ -28,6 +30,7 @@ static const struct kube_write_options writer = {.field_manager = "kube-live"};
 static uv_loop_t loop;
 static struct kube_client *client;
 static char *ns; /* of this test alone */
+static struct tcp_proxy proxy;
 
 /* --- waiting ------------------------------------------------------------------------------------
  */
@@ -100,12 +103,29 @@ static cJSON *named(const char *name)
     return json;
 }
 
-static void open_client(void)
+static struct kube_config *load_config(void)
 {
     const struct kube_config_source source = {0};
-    const struct kube_client_options options = {.user_agent = "kube-live/1"};
     struct kube_config *config;
     _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(kube_config_load(&source, &config, &err), 0, "%s", error_message(&err));
+    return config;
+}
+
+/* Replaces the client. */
+static void connect_with(struct kube_config *config)
+{
+    const struct kube_client_options options = {.user_agent = "kube-live/1"};
+    _cleanup_error_ struct error err = {0};
+
+    kube_client_free(TAKE_PTR(client));
+    cr_assert_eq(kube_client_new(&loop, config, &options, &client, &err), 0, "%s",
+                 error_message(&err));
+}
+
+static void open_client(void)
+{
     struct answer answer = {0};
     _cleanup_json_ cJSON *body = NULL;
 
@@ -113,9 +133,7 @@ static void open_client(void)
         cr_skip_test("KUBECONFIG is not set");
     alloc_init();
     uv_loop_init(&loop);
-    cr_assert_eq(kube_config_load(&source, &config, &err), 0, "%s", error_message(&err));
-    cr_assert_eq(kube_client_new(&loop, config, &options, &client, &err), 0, "%s",
-                 error_message(&err));
+    connect_with(load_config());
     ns = xasprintf("kube-live-%llx", (unsigned long long) clock_random());
     body = named(ns);
     kube_create(client, &namespaces, NULL, body, &writer, on_answer, &answer);
@@ -129,6 +147,9 @@ static void close_client(void)
 
     if (!client)
         return;
+    if (proxy.loop)
+        proxy_stop(&proxy);
+    connect_with(load_config());
     kube_delete(client, &namespaces, NULL, ns, NULL, on_answer, &answer);
     expect_success(&answer, "delete the namespace");
     answer_done(&answer);
@@ -581,8 +602,164 @@ Test(live, an_informer_survives_a_restart_of_the_server)
     map_free(history.seen);
 }
 
-/* --- a resource goes and comes
- * ---------------------------------------------------------------------- */
+/* --- bad networks --- */
+
+/* From here on the client's way to the server leads through the proxy. */
+static void go_through_proxy(void)
+{
+    struct kube_config *config = load_config();
+    const char *port = strrchr(config->server, ':');
+
+    cr_assert_not_null(port);
+    proxy_start(&proxy, &loop, (int) strtol(port + 1, NULL, 10));
+    free(config->server);
+    config->server = xasprintf("https://127.0.0.1:%d", proxy.port);
+    connect_with(config);
+}
+
+static bool has_failed(void *userdata)
+{
+    return ((struct history *) userdata)->failures > 0;
+}
+
+Test(live, a_peer_that_goes_silent_is_noticed_within_30_s)
+{
+    struct history history = {0};
+    struct kube_informer *informer;
+    uint64_t begin;
+
+    go_through_proxy();
+    create("quiet", "1");
+    informer = follow(&history, false);
+    cr_assert(wait_until(is_synced, &history, 60000));
+    proxy.stalled = true;
+    begin = clock_monotonic_ms();
+    cr_assert(wait_until(has_failed, &history, 30000), "nothing noticed");
+    cr_log_info("noticed after %llu ms", (unsigned long long) (clock_monotonic_ms() - begin));
+    proxy.stalled = false;
+    create("loud", "2");
+    expect_convergence(&history, informer);
+    kube_informer_free(informer);
+    map_free(history.seen);
+}
+
+Test(live, a_quiet_but_living_peer_is_left_alone)
+{
+    struct history history = {0};
+    struct kube_informer *informer;
+
+    go_through_proxy();
+    informer = follow(&history, false);
+    cr_assert(wait_until(is_synced, &history, 60000));
+    cr_assert_not(wait_until(has_failed, &history, 25000));
+    cr_assert_eq(proxy.accepted, 1);
+    kube_informer_free(informer);
+    map_free(history.seen);
+}
+
+static void on_cut(void *userdata)
+{
+    ++*(unsigned *) userdata;
+    proxy_cut(&proxy);
+}
+
+Test(live, connections_that_are_cut_lose_no_change)
+{
+    struct counter counter = {0}, storm = {0};
+    struct history history = {0};
+    unsigned cuts = 0;
+    struct kube_informer *informer;
+    struct loop_timer *timer = loop_timer_new(&loop, on_cut, &cuts);
+
+    go_through_proxy();
+    create_many(&counter);
+    wait_counter(&counter);
+    informer = follow(&history, false);
+    cr_assert(wait_until(is_synced, &history, 60000));
+    for (unsigned round = 0; round < 5; round++) {
+        _cleanup_free_ char *value = xasprintf("round %u", round);
+
+        loop_timer_start(timer, 20 + clock_random_below(150));
+        change_some(&storm, value);
+        cr_assert(wait_until(all_counted, &storm, 60000));
+    }
+    error_done(&storm.first);
+    loop_timer_free(timer);
+    cr_assert_gt(cuts, 0);
+    expect_convergence(&history, informer);
+    kube_informer_free(informer);
+    map_free(history.seen);
+}
+
+/* --- who the server is --- */
+
+/* Asks for the namespace with this configuration; the answer is the caller's. */
+static void ask_with(struct kube_config *config, struct answer *answer)
+{
+    *answer = (struct answer){0};
+    connect_with(config);
+    kube_get(client, &namespaces, NULL, ns, NULL, on_answer, answer);
+    wait_answer(answer);
+}
+
+Test(live, a_server_with_a_certificate_of_another_authority_is_refused)
+{
+    struct kube_config *config = load_config();
+    struct answer answer;
+
+    /* A certificate, but not the authority's. */
+    credential_done(&config->ca);
+    config->ca.data = xmemdup(config->certificate.data, config->certificate.len);
+    config->ca.len = config->certificate.len;
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, -EKEYREJECTED, "%s", error_message(&answer.err));
+    cr_assert(kube_error_is_transport(&answer.err));
+    answer_done(&answer);
+}
+
+Test(live, verification_can_be_switched_off)
+{
+    struct kube_config *config = load_config();
+    struct answer answer;
+
+    credential_done(&config->ca);
+    config->insecure = true;
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    answer_done(&answer);
+}
+
+Test(live, a_certificate_must_carry_the_tls_server_name)
+{
+    struct kube_config *config = load_config();
+    struct answer answer;
+
+    config->tls_server_name = xstrdup("localhost");
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    answer_done(&answer);
+    config = load_config();
+    config->tls_server_name = xstrdup("elsewhere.example");
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, -EKEYREJECTED, "%s", error_message(&answer.err));
+    answer_done(&answer);
+}
+
+Test(live, a_token_that_is_wrong_is_unauthorized)
+{
+    struct kube_config *config = load_config();
+    struct answer answer;
+
+    credential_done(&config->certificate);
+    credential_done(&config->key);
+    config->token.data = xstrdup("wrong");
+    config->token.len = strlen("wrong");
+    ask_with(config, &answer);
+    cr_assert(kube_error_is_unauthorized(&answer.err), "%s", error_message(&answer.err));
+    answer_done(&answer);
+}
+
+/* --- a resource goes and comes --- */
 
 static cJSON *definition(const char *group)
 {
