@@ -333,6 +333,7 @@ Test(client, a_rotated_token_is_read_when_the_old_one_is_refused)
     server_reply(exchange, 401, "{}");
     exchange = server_wait();
     cr_assert_not_null(strstr(exchange->head, "Bearer new\r\n"));
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "newer\n", 6, 0600, &err), 0);
     server_reply(exchange, 401, "{}");
     WAIT_ANSWER();
     cr_assert(kube_error_is_unauthorized(&answer.err), "once is enough");
