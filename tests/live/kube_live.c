@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/child.h"
@@ -494,17 +495,19 @@ static void expect_convergence(const struct history *history, const struct kube_
     listing_free(&listing);
 }
 
-/* Established TCP connections of this process, from the kernel's table. */
+/* Connected TCP sockets of this process. */
 static unsigned count_connections(void)
 {
-    _cleanup_free_ char *command =
-        xasprintf("ss -Htnp state established | grep -c 'pid=%d,'", (int) getpid());
-    FILE *pipe = popen(command, "r");
     unsigned count = 0;
 
-    cr_assert_not_null(pipe);
-    cr_assert_eq(fscanf(pipe, "%u", &count), 1);
-    pclose(pipe);
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+
+        if (getpeername(fd, (struct sockaddr *) &peer, &len) == 0 &&
+            (peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
+            count++;
+    }
     return count;
 }
 
