@@ -49,7 +49,7 @@ run_tests() {
                 "$name"
             ) >"$log" 2>&1
             status=$?
-            if [ "$status" -eq 0 ] && forget_profiles >>"$log" 2>&1; then
+            if [ "$status" -eq 0 ] && (forget_profiles) >>"$log" 2>&1; then
                 printf 'ok - %s (%.1f s)\n' "${name//_/ }" "$(bc_seconds "$start")"
                 passed=$((passed + 1))
             else
@@ -57,7 +57,7 @@ run_tests() {
                 sed 's/^/    /' "$log"
                 evidence 2>&1 | sed 's/^/    | /'
                 failed=$((failed + 1))
-                forget_profiles >/dev/null 2>&1
+                start_over >"$log.after" 2>&1
             fi
         done
     done

@@ -77,10 +77,11 @@ agent_start() { # NODE
     # One log per node over all its runs; each run is a background command of the VM.
     rm -f "$CLUSTER_DIR/agent-$1.status"
     {
+        status=0
         tests/vm/vm exec "$1" -- apparmor-agent --node-name="$1" \
             --kubeconfig=/etc/apparmor-operator/kubeconfig --listen="127.0.0.1:$AGENT_PORT" \
-            --log-format=json >>"$CLUSTER_DIR/agent-$1.log" 2>&1
-        echo $? >"$CLUSTER_DIR/agent-$1.status"
+            --log-format=json >>"$CLUSTER_DIR/agent-$1.log" 2>&1 || status=$?
+        echo "$status" >"$CLUSTER_DIR/agent-$1.status"
     } &
 }
 

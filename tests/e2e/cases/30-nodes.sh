@@ -2,8 +2,8 @@
 # What happens to nodes: no AppArmor, restarts, crashes, other hands on the same kernel.
 
 test_a_node_without_apparmor_says_so_and_idles() {
-    expect_equal 'AppArmorNode' Disabled "$(k get aan node-3 -o jsonpath='{.status.apparmor}')"
-    expect_equal 'label' false "$(label node-3 enabled)"
+    eventually 20 'its AppArmorNode says so' jsonpath_is aan/node-3 '{.status.apparmor}' Disabled
+    eventually 20 'its label says so' label_is node-3 enabled false
     expect_match 'the message says what to do' '.' "$(k get aan node-3 -o jsonpath='{.status.message}')"
     expect_equal 'labels of the others' true "$(label node-1 enabled)"
     agent_running node-3 || fail 'its agent is not running'
@@ -105,5 +105,7 @@ test_profiles_stay_when_their_resource_definition_is_removed() {
     in_kernel node-1 e2e-orphan || fail 'unloaded with the CRD'
     expect_equal 'the label stays' true "$(label node-1 profile-e2e-orphan)"
     k apply --server-side -f "$CLUSTER_DIR/orphan.json"
+    eventually 60 'its object is back' node_entry_reason_is node-1 e2e-orphan null
+    eventually 60 'its object is back' node_entry_reason_is node-2 e2e-orphan null
     k wait --for=condition=Ready --timeout=60s aap/e2e-orphan
 }
