@@ -9,6 +9,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/kube/credentials.h"
+#include "lib/kube/exec.h"
 #include "lib/kube/kubeconfig.h"
 
 #define KUBECONFIG_MAX (4 * 1024 * 1024)
@@ -23,6 +24,7 @@ void kube_config_free(struct kube_config *config)
     free(config->ns);
     free(config->tls_server_name);
     free(config->proxy_url);
+    exec_plugin_free(config->exec);
     credential_done(&config->ca);
     credential_done(&config->certificate);
     credential_done(&config->key);

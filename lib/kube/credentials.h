@@ -30,6 +30,7 @@ struct kube_config {
     bool insecure;
     struct credential ca, certificate, key;
     struct credential token;
+    struct exec_plugin *exec; /* NULL: none; else it fills in token and certificate */
     char *username, *password;
     uint64_t read_at; /* monotonic ms */
     bool read_once;

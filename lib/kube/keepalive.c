@@ -87,6 +87,7 @@ static void start_probe(struct transport *transport)
         .target = PROBE_TARGET,
         .accept = "application/json",
         .timeout_ms = PROBE_TIMEOUT_MS,
+        .unauthenticated = true, /* any answer will do */
         .done = on_probe_done,
         .userdata = transport,
     };

@@ -10,6 +10,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/map.h"
 #include "lib/base/yaml.h"
+#include "lib/kube/exec.h"
 
 /* A cluster, user or context by name, and the file that it came from. */
 struct entry {
@@ -220,6 +221,24 @@ static int check_server(const struct entry *entry, const char *server, struct er
     return 0;
 }
 
+static int load_proxy(const struct entry *entry, struct kube_config *config, struct error *err)
+{
+    const char *url = json_string(entry->value, "proxy-url");
+
+    if (!url || !url[0])
+        return 0;
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0 &&
+        strncmp(url, "socks5://", 9) != 0)
+        return error_set(err, -EINVAL,
+                         "%s: proxy-url \"%s\" is not a URL such as http://10.0.0.1:3128, "
+                         "https://… or socks5://…",
+                         entry->path, url);
+    /* The proxy resolves names, as kubectl lets it; what libcurl calls socks5 does so itself. */
+    config->proxy_url =
+        strncmp(url, "socks5://", 9) == 0 ? xasprintf("socks5h://%s", url + 9) : xstrdup(url);
+    return 0;
+}
+
 static int load_cluster(const struct entry *entry, struct kube_config *config, struct error *err)
 {
     size_t len;
@@ -233,7 +252,9 @@ static int load_cluster(const struct entry *entry, struct kube_config *config, s
     while (config->server[len - 1] == '/')
         config->server[--len] = '\0';
     config->tls_server_name = copy_string(entry, "tls-server-name");
-    config->proxy_url = copy_string(entry, "proxy-url");
+    r = load_proxy(entry, config, err);
+    if (r < 0)
+        return r;
     config->insecure = json_bool(json_get(entry->value, "insecure-skip-tls-verify"), false);
     r = load_credential(entry, "certificate-authority", &config->ca, err);
     if (r == 0 && config->insecure && (config->ca.path || config->ca.data))
@@ -244,17 +265,23 @@ static int load_cluster(const struct entry *entry, struct kube_config *config, s
     return r;
 }
 
-static int refuse_plugins(const struct entry *entry, struct error *err)
+/* A token or a name and password win over a plugin, as in client-go. */
+static int load_plugin(const struct entry *entry, struct kube_config *config, struct error *err)
 {
-    static const char *const plugins[] = {"exec", "auth-provider"};
+    const cJSON *exec = json_get(entry->value, "exec");
+    int r;
 
-    for (size_t i = 0; i < ARRAY_SIZE(plugins); i++)
-        if (cJSON_IsObject(json_get(entry->value, plugins[i])))
-            return error_set(err, -ENOTSUP,
-                             "%s: the user gets its credentials from \"%s\", which this program "
-                             "does not run; use a token or a client certificate",
-                             entry->path, plugins[i]);
-    return 0;
+    if (cJSON_IsObject(json_get(entry->value, "auth-provider")))
+        return error_set(err, -ENOTSUP,
+                         "%s: the user gets its credentials from \"auth-provider\", which "
+                         "Kubernetes 1.26 gave up; use \"exec\", a token or a client certificate",
+                         entry->path);
+    if (!cJSON_IsObject(exec) || config->token.path || config->token.data || config->username)
+        return 0;
+    r = exec_plugin_new(exec, entry->directory, &config->exec, err);
+    if (r < 0)
+        error_wrap(err, "%s", entry->path);
+    return r;
 }
 
 static int load_token(const struct entry *entry, struct kube_config *config, struct error *err)
@@ -275,10 +302,8 @@ static int load_token(const struct entry *entry, struct kube_config *config, str
 
 static int load_user(const struct entry *entry, struct kube_config *config, struct error *err)
 {
-    int r = refuse_plugins(entry, err);
+    int r = load_credential(entry, "client-certificate", &config->certificate, err);
 
-    if (r == 0)
-        r = load_credential(entry, "client-certificate", &config->certificate, err);
     if (r == 0)
         r = load_credential(entry, "client-key", &config->key, err);
     if (r == 0)
@@ -291,7 +316,7 @@ static int load_user(const struct entry *entry, struct kube_config *config, stru
                          entry->path);
     config->username = copy_string(entry, "username");
     config->password = copy_string(entry, "password");
-    return 0;
+    return load_plugin(entry, config, err);
 }
 
 static int find(const struct map *entries, const char *what, const struct entry *context,
@@ -352,6 +377,8 @@ int kubeconfig_resolve(const struct kubeconfig *kubeconfig, const char *name,
         if (r < 0)
             return r;
     }
+    if (config->exec)
+        exec_plugin_set_cluster(config->exec, cluster->value);
     config->ns = copy_string(context, "namespace");
     config->origin = xstrdup(context->path);
     *ret = TAKE_PTR(config);

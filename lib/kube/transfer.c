@@ -168,8 +168,11 @@ static void set_connection(struct transfer *transfer)
     set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_TIMEOUT_MS);
     if (transport->connect_to)
         set_option(easy, CURLOPT_CONNECT_TO, transport->connect_to);
-    if (transport->config->proxy_url)
+    if (transport->config->proxy_url) {
         set_option(easy, CURLOPT_PROXY, transport->config->proxy_url);
+        /* NO_PROXY is about the proxy of the environment. */
+        set_option(easy, CURLOPT_NOPROXY, "");
+    }
     set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set_option(easy, CURLOPT_NOSIGNAL, 1L);
 }
@@ -201,6 +204,7 @@ struct transfer *transfer_new(struct transport *transport, const struct transfer
     transfer->transport = transport;
     transfer->options = *options;
     transfer->heard_at = clock_monotonic_ms();
+    transfer->deadline = transfer->heard_at + options->timeout_ms;
     transfer->easy = curl_easy_init();
     if (!transfer->easy)
         abort();
@@ -215,6 +219,19 @@ struct transfer *transfer_new(struct transport *transport, const struct transfer
     set_request(transfer);
     set_headers(transfer);
     return transfer;
+}
+
+void transfer_set_credentials(struct transfer *transfer)
+{
+    uint64_t now = clock_monotonic_ms();
+
+    /* None at all would be no limit. */
+    set_option(transfer->easy, CURLOPT_TIMEOUT_MS,
+               (long) (transfer->deadline > now ? transfer->deadline - now : 1));
+    set_option(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(TAKE_PTR(transfer->headers));
+    set_headers(transfer);
+    set_tls(transfer);
 }
 
 void transfer_free(struct transfer *transfer)

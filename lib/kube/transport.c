@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/kube/exec.h"
 #include "lib/kube/transport_internal.h"
 
 static void settle(struct transport *transport);
@@ -141,6 +142,8 @@ static void activate(struct transfer *transfer)
 {
     struct transport *transport = transfer->transport;
 
+    if (transport->config->exec)
+        transfer_set_credentials(transfer);
     transfer->state = TRANSFER_ACTIVE;
     TAILQ_INSERT_TAIL(&transport->active, transfer, link);
     if (curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK)
@@ -148,11 +151,14 @@ static void activate(struct transfer *transfer)
     keepalive_start(transport);
 }
 
-static void activate_pending(struct transport *transport)
+void transport_activate_pending(struct transport *transport, bool authenticated)
 {
-    struct transfer *transfer;
+    struct transfer *transfer, *next;
 
-    while ((transfer = TAILQ_FIRST(&transport->pending))) {
+    for (transfer = TAILQ_FIRST(&transport->pending); transfer; transfer = next) {
+        next = TAILQ_NEXT(transfer, link);
+        if (!authenticated && !transfer->options.unauthenticated)
+            continue;
         TAILQ_REMOVE(&transport->pending, transfer, link);
         activate(transfer);
     }
@@ -183,7 +189,8 @@ static void settle(struct transport *transport)
     transport->settling++;
     do {
         bury(transport);
-        activate_pending(transport);
+        if (!transport->freed && !TAILQ_EMPTY(&transport->pending))
+            transport_activate_pending(transport, authenticate(transport));
         transfer = transport->freed ? NULL : next_finished(transport, &code);
         if (transfer) {
             detach(transfer);
@@ -215,7 +222,7 @@ struct transfer *transfer_start(struct transport *transport, const struct transf
     assert(!transport->freed);
     transport_refresh_credentials(transport, false);
     transfer = transfer_new(transport, options);
-    if (transport->busy > 0)
+    if (transport->busy > 0 || (!options->unauthenticated && !authenticate(transport)))
         TAILQ_INSERT_TAIL(&transport->pending, transfer, link);
     else
         activate(transfer);
@@ -249,6 +256,10 @@ bool transport_refresh_credentials(struct transport *transport, bool force)
 {
     bool changed;
 
+    if (force && transport->config->exec) {
+        exec_plugin_refuse(transport->config->exec);
+        return true;
+    }
     /* What was read before goes on being used: the server's answer tells more than this failure. */
     return credentials_refresh(transport->config, force, &changed, NULL) == 0 && changed;
 }
@@ -363,6 +374,7 @@ static void destroy(struct transport *transport)
         socket_watch_free(watch);
     curl_multi_cleanup(transport->multi);
     loop_timer_free(transport->timer);
+    loop_timer_free(transport->patience);
     loop_timer_free(transport->keepalive);
     kube_config_free(transport->config);
     curl_slist_free_all(transport->connect_to);
@@ -382,6 +394,7 @@ void transport_free(struct transport *transport)
     assert(!transport->freed);
     transport->freed = true;
     loop_timer_stop(transport->timer);
+    exec_plugin_free(TAKE_PTR(transport->config->exec));
     while ((transfer = TAILQ_FIRST(&transport->pending)))
         transfer_cancel(transfer);
     while ((transfer = TAILQ_FIRST(&transport->active)))

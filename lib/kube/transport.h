@@ -36,6 +36,7 @@ struct transfer_options {
     /* A silence longer than this is a failure where the peer cannot be asked whether it lives,
      * which is on HTTP/1.1; 0: none. */
     uint64_t silence_ms;
+    bool unauthenticated; /* goes at once, even when the credentials are yet to be fetched */
     /* The answer's headers are complete. */
     void (*opened)(void *userdata, int http_status, const char *content_type);
     /* Bytes of the answer's body. A negative errno with `err` filled ends the transfer with it. */

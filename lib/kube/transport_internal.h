@@ -15,7 +15,7 @@
  * returned: `busy` tells.
  */
 enum transfer_state {
-    TRANSFER_PENDING, /* waits for libcurl to return */
+    TRANSFER_PENDING, /* waits for libcurl to return, or for credentials */
     TRANSFER_ACTIVE,  /* libcurl's */
     TRANSFER_DEAD,    /* cancelled; waits for libcurl to return */
 };
@@ -31,6 +31,8 @@ struct transfer {
     struct error failure; /* what the data callback, or the header limit, refused */
     size_t header_bytes;
     uint64_t heard_at;
+    uint64_t deadline;
+    bool doomed; /* pending, and about to fail for want of credentials */
     bool opened;
     bool probe;
 };
@@ -60,6 +62,7 @@ struct transport {
     char *host_header; /* NULL: the URL's */
     struct curl_slist *connect_to;
 
+    struct loop_timer *patience; /* while a plugin fetches credentials */
     struct loop_timer *keepalive;
     struct transfer *probe;
     bool http2;
@@ -72,7 +75,16 @@ void transfer_free(struct transfer *transfer);
  * frees the transfer, which libcurl has already let go. */
 void transfer_finish(struct transfer *transfer, CURLcode code);
 
+/* The credentials as they are now, and what is left of the time. */
+void transfer_set_credentials(struct transfer *transfer);
+
+/* authenticate.c */
+/* The credentials are there. Otherwise they are being fetched, and what is pending goes on, or
+ * fails, when they are or cannot be. */
+bool authenticate(struct transport *transport);
+
 /* transport.c */
+void transport_activate_pending(struct transport *transport, bool authenticated);
 /* Ends a transfer that libcurl holds with an error of ours; not while busy. */
 void transport_fail(struct transfer *transfer, CURLcode code);
 void transport_enter(struct transport *transport);

@@ -269,7 +269,8 @@ Test(config, a_bad_cluster_or_user_is_named)
     expect_simple_failure(SERVER, "client-key-data: QQ==", -EINVAL, "key");
     expect_simple_failure(SERVER, "token: \"a\\nb\"", -EINVAL, "token");
     expect_simple_failure(SERVER, "tokenFile: missing", -ENOENT, "missing");
-    expect_simple_failure(SERVER, "exec: {command: aws}", -ENOTSUP, "exec");
+    expect_simple_failure(SERVER, "exec: {command: aws}", -EINVAL, "apiVersion");
+    expect_simple_failure(SERVER ", proxy-url: 'proxy:3128'", "", -EINVAL, "proxy:3128");
     expect_simple_failure(SERVER, "auth-provider: {name: gcp}", -ENOTSUP, "auth-provider");
 }
 
