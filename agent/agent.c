@@ -366,10 +366,6 @@ static int connect_cluster(struct agent *agent, struct error *err)
     };
     int r;
 
-    if (!*agent->node_name)
-        return error_set(err, -EINVAL,
-                         "which Node is this? Set --node-name or NODE_NAME (in a pod from "
-                         "spec.nodeName)");
     r = kube_config_load(&source, &config, err);
     if (r < 0)
         return r;

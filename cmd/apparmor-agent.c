@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/listen.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -149,8 +150,28 @@ static int set_log(struct error *err)
                      flags.log_format);
 }
 
+static int check_listen(struct error *err)
+{
+    _cleanup_free_ char *address = NULL;
+    uint16_t port;
+
+    if (!flags.listen || !*flags.listen)
+        return 0;
+    if (listen_parse(flags.listen, &address, &port, err) < 0)
+        return error_wrap(err, "--listen");
+    return 0;
+}
+
 static int check_flags(struct error *err)
 {
+    int r = check_listen(err);
+
+    if (r < 0)
+        return r;
+    if (!flags.manifests && (!flags.node_name || !*flags.node_name))
+        return error_set(err, -EINVAL,
+                         "which Node is this? Set --node-name or NODE_NAME (in a pod from "
+                         "spec.nodeName), or --manifests to run without a cluster");
     if (!flags.manifests && flags.once)
         return error_set(err, -EINVAL, "--once goes with --manifests");
     if (!flags.manifests && flags.node_labels.len > 0)
