@@ -526,7 +526,8 @@ void kube_lease_start(struct kube_lease *lease)
 void kube_lease_release(struct kube_lease *lease,
                         void (*done)(void *userdata, const struct error *err), void *userdata)
 {
-    assert(lease->state < LEASE_RELEASING);
+    if (lease->state >= LEASE_RELEASING)
+        return;
     lease->state = LEASE_RELEASING;
     lease->released = done;
     lease->released_userdata = userdata;
