@@ -118,6 +118,11 @@ $(BUILD)/tests/live/%_live: $(BUILD)/tests/live/%_live.o $(call archives,serve k
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CRITERION_LIBS) $(PKG_LIBS)
 
+# What a benchmark runs, beside its baseline.
+$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(call archives,kube base)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
 		$(call archives,agent controller serve kube policy base)
 	@echo "  LINK  $@"
