@@ -47,7 +47,7 @@ struct kube_lease_options {
 };
 
 /* The strings are copied. -EINVAL: a name is missing or the times are at odds. The client must
- * outlive the lease. */
+ * outlive the lease; one that may have many requests waiting delays renewals. */
 _must_check_ int kube_lease_new(struct kube_client *client,
                                 const struct kube_lease_options *options, struct kube_lease **ret,
                                 struct error *err);

@@ -222,6 +222,19 @@ Test(credentials, requests_go_through_the_proxy_of_the_kubeconfig)
     cr_assert_str_eq(proxy.authorization, "Basic dXNlcjp3b3Jk");
 }
 
+/* The name is for TLS alone: the proxy is asked for the address. */
+Test(credentials, a_server_of_another_name_is_reached_through_the_proxy)
+{
+    _cleanup_free_ char *cluster =
+        xasprintf(", tls-server-name: kubernetes.default.svc, proxy-url: 'http://127.0.0.1:%d'",
+                  proxy.port);
+
+    connect_through(cluster);
+    expect_map();
+    cr_assert_eq(proxy.tunnels, 1);
+    cr_assert_not_null(strstr(admin->server, proxy.target), "%s", proxy.target);
+}
+
 Test(credentials, requests_go_through_the_proxy_of_the_environment)
 {
     _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%d", proxy.port);

@@ -246,6 +246,39 @@ Test(exec, a_plugin_that_is_not_there_comes_with_its_install_hint)
     expect_failure(-ENOENT, "there is no such program. Get it from example.org.");
 }
 
+static void connect_by_name(void)
+{
+    static const char user[] =
+        "exec: {apiVersion: " V1 ", command: plugin, interactiveMode: Never}";
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(kube_client_new(&server.loop, server_config(user), NULL, &client, &err), 0, "%s",
+                 error_message(&err));
+}
+
+Test(exec, a_plugin_without_a_folder_is_found_by_the_path)
+{
+    _cleanup_free_ char *top = realpath(folder, NULL);
+    _cleanup_free_ char *path = xasprintf("/nowhere::%s:%s", top, getenv("PATH"));
+
+    setenv("PATH", path, 1);
+    connect_by_name();
+    get();
+    reply_to_token("t-1", 200);
+    WAIT_ANSWERS(1);
+}
+
+Test(exec, what_lies_where_one_stands_is_no_plugin)
+{
+    _cleanup_free_ char *path = xasprintf(":.:%s:%s", folder, getenv("PATH"));
+
+    setenv("PATH", path, 1);
+    connect_by_name();
+    get();
+    expect_failure(-ENOENT, "there is no such program in the PATH");
+    cr_assert_eq(runs(), 0);
+}
+
 Test(exec, a_plugin_that_prints_something_else_is_refused)
 {
     write_plugin("echo hello");
