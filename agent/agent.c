@@ -317,6 +317,15 @@ static const char *check_profiles(void *userdata)
     return is_ready(userdata) ? NULL : "the profiles have not all been looked at yet";
 }
 
+static const char *check_published(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    return agent->publisher && !publisher_has_published(agent->publisher)
+               ? "the node's labels and AppArmorNode have not been written yet"
+               : NULL;
+}
+
 static const char *check_kernel(void *userdata)
 {
     const struct agent *agent = userdata;
@@ -330,6 +339,7 @@ static int start_server(struct agent *agent, struct error *err)
 {
     const struct health_check checks[] = {
         {.name = "profiles", .check = check_profiles, .userdata = agent},
+        {.name = "published", .check = check_published, .userdata = agent},
         {.name = "kernel", .check = check_kernel, .userdata = agent},
     };
     struct server_route routes[HEALTH_ROUTES];

@@ -44,7 +44,7 @@ struct publisher {
     struct kube_request *object_request; /* of whatever kind; one at a time */
     cJSON *written;                      /* status on the server; NULL: not known */
     cJSON *pending;                      /* status in the request under way */
-    bool adopted;
+    bool adopted, published;
 };
 
 static void start_timer(struct publisher *publisher, uint64_t due_ms)
@@ -339,6 +339,13 @@ static void flush(void *userdata)
         publisher->burst_ms = grow(publisher->burst_ms);
     flush_labels(publisher);
     flush_object(publisher);
+    if (publisher->written && !publisher->label_request && !publisher->object_request)
+        publisher->published = true;
+}
+
+bool publisher_has_published(const struct publisher *publisher)
+{
+    return publisher->published;
 }
 
 static void on_node(void *userdata)

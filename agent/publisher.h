@@ -38,5 +38,7 @@ void publisher_start(struct publisher *publisher);
 
 /* Something that is published may have changed. */
 void publisher_changed(struct publisher *publisher);
+/* At one time since the start, labels and AppArmorNode said all that there was to say. */
+bool publisher_has_published(const struct publisher *publisher);
 /* The Node does not have the object's label, and no write under way may set it. */
 bool publisher_label_gone(const struct publisher *publisher, const char *object);
