@@ -52,6 +52,9 @@ agent_overlay() { # DIRECTORY [KUBECONFIG]
     local plugin
     plugin=$(dpkg -L libwebsockets-evlib-uv | grep 'evlib_uv\.so$')
     install -D -m 644 "$plugin" "$1$plugin"
+    # What policy may include, of every package here.
+    mkdir -p "$1/etc/apparmor.d"
+    cp -r /etc/apparmor.d/{abi,abstractions,local,tunables} "$1/etc/apparmor.d/"
     if [ $# -gt 1 ]; then
         install -D -m 600 "$2" "$1/etc/apparmor-operator/kubeconfig"
     fi
@@ -177,9 +180,10 @@ forget_profiles() {
 node_is_empty() { [ "$(k get aan "$1" -o json | jq '.status.profiles // [] | length')" = 0 ]; }
 
 # What helps to understand a failure.
-evidence() {
-    k get aap,aan -o wide
-    k get aan -o json | jq -c '.items[] | {node: .metadata.name, profiles: .status.profiles}'
+evidence() { evidence_whole | cut -c1-400; }
+evidence_whole() {
+    k get aap,aan -o wide | head -n 30
+    k get aan -o json | jq -c '.items[] | {node: .metadata.name, profile: .status.profiles[]?}' | head -n 30
     local node
     for node in "${NODES[@]}"; do
         echo "--- log of the agent on $node"
