@@ -54,7 +54,7 @@ agent_overlay() { # DIRECTORY [KUBECONFIG]
     install -D -m 644 "$plugin" "$1$plugin"
     # What policy may include, of every package here.
     mkdir -p "$1/etc/apparmor.d"
-    cp -r /etc/apparmor.d/{abi,abstractions,local,tunables} "$1/etc/apparmor.d/"
+    cp -r /etc/apparmor.d/{abi,abstractions,apache2.d,local,tunables} "$1/etc/apparmor.d/"
     if [ $# -gt 1 ]; then
         install -D -m 600 "$2" "$1/etc/apparmor-operator/kubeconfig"
     fi
