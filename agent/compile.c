@@ -176,7 +176,9 @@ static int run_start(uv_loop_t *loop, const struct run *run, child_fn done, void
     }
     if (r < 0) {
         _cleanup_free_ char *why = xstrdup(error_message(err));
-        error_set_reason(err, r, UNAVAILABLE, "the compiler cannot be started: %s", why);
+        error_set_reason(err, r, UNAVAILABLE, "the compiler cannot be started: %s%s", why,
+                         r == -EPERM ? " (running as root, this needs CAP_SETUID and CAP_SETGID)"
+                                     : "");
     }
     return r;
 }
@@ -248,6 +250,8 @@ static int ask_version(struct compiler *compiler, struct error *err)
     };
     uv_loop_init(&loop);
     r = wait_for(&loop, child_start(&loop, &options, keep_result, &result, &child, err));
+    if (r == -EPERM)
+        error_wrap(err, "running as root, this needs CAP_SETUID and CAP_SETGID");
     if (r < 0)
         return r;
 

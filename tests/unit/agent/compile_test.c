@@ -5,11 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "agent/sandbox.h"
@@ -510,6 +512,18 @@ Test(compile, what_is_missing_is_named)
     assert_unavailable(&(struct compiler_options){.features = FEATURES, .includes = "/no/folder"},
                        "/no/folder");
     assert_unavailable(&(struct compiler_options){.features = "/no/features"}, "/no/features");
+}
+
+Test(compile, root_without_the_right_to_change_its_user_is_told_so)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (geteuid() != 0)
+        cr_skip_test("only root changes its user");
+    cr_assert_eq(syscall(SYS_capset, &header, none), 0);
+    assert_unavailable(&(struct compiler_options){.features = FEATURES}, "CAP_SETUID");
+    assert_fails("profile a {\n}\n", "CompilerUnavailable", "CAP_SETUID");
 }
 
 Test(compile, its_identity_follows_the_includes)
