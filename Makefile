@@ -166,6 +166,10 @@ bench: deps all
 demo: deps
 	@KEEP=$(KEEP) tests/e2e/demo
 
+.PHONY: demo-stop
+demo-stop:
+	@tests/e2e/demo stop
+
 # --- the house ---------------------------------------------------------------
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -211,7 +215,7 @@ build-deps:
 help:
 	@echo 'make            the programs, in $(BUILD)/'
 	@echo 'make deps       install the Debian packages that building and testing need'
-	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running'
+	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running, demo-stop ends it'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'

@@ -33,6 +33,7 @@ controlplane_start() { # NODE...
     # The program itself, not the function: $! must be what takes the signal at the end.
     "$CONTROLPLANE" up --dir "$CLUSTER_DIR/cp" --nodes "$nodes" >"$log" 2>&1 &
     CONTROLPLANE_PID=$!
+    echo "$CONTROLPLANE_PID" >"$CLUSTER_DIR/controlplane.pid"
     until [ -e "$CLUSTER_DIR/cp/ready" ]; do
         if ! kill -0 "$CONTROLPLANE_PID" 2>/dev/null || [ "$waited" -gt 600 ]; then
             say "the control plane did not start:"
@@ -110,19 +111,20 @@ controller_start() {
     CONTROLLER_PORT=${CONTROLLER_PORT:-$((20000 + RANDOM % 10000))}
     "$BUILD/apparmor-controller" --kubeconfig="$CLUSTER_DIR/cp/controller.kubeconfig" \
         --listen="127.0.0.1:$CONTROLLER_PORT" --log-format=json >>"$CLUSTER_DIR/controller.log" 2>&1 &
-    CONTROLLER_PID=$!
-    echo "$CONTROLLER_PID" >"$CLUSTER_DIR/controller.pid"
-}
-controller_stop() {
-    kill -TERM "$CONTROLLER_PID"
-    wait "$CONTROLLER_PID"
+    echo $! >"$CLUSTER_DIR/controller.pid"
 }
 
 cluster_down() {
     vm down --all >/dev/null 2>&1
-    [ -z "${CONTROLLER_PID:-}" ] || kill -TERM "$CONTROLLER_PID" 2>/dev/null
-    [ -z "${CONTROLPLANE_PID:-}" ] || kill -TERM "$CONTROLPLANE_PID" 2>/dev/null
-    wait 2>/dev/null
+    local name
+    for name in controller controlplane; do
+        [ ! -f "$CLUSTER_DIR/$name.pid" ] || end_process "$(<"$CLUSTER_DIR/$name.pid")"
+        rm -f "$CLUSTER_DIR/$name.pid"
+    done
+}
+end_process() { # PID: and waits until it is gone, whoever started it
+    kill -TERM "$1" 2>/dev/null || return 0
+    timeout 30 tail --pid="$1" -f /dev/null || kill -KILL "$1" 2>/dev/null
 }
 
 # --- what is where ----------------------------------------------------------------
