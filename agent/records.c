@@ -106,6 +106,21 @@ void record_drop_text(struct record *record)
     record->spec->text_len = 0;
 }
 
+bool record_depends_on_others(const struct record *record)
+{
+    const char *reason = record->state.reason;
+
+    if (record->releasing)
+        return true;
+    if (record->state.phase == PROFILE_FAILED && reason &&
+        (strcmp(reason, REASON_NAME_CONFLICT) == 0 || strcmp(reason, REASON_NOT_OWNED) == 0))
+        return true;
+    for (size_t i = 0; record->marker && i < record->marker->count; i++)
+        if (marker_is_leftover(&record->marker->profiles[i]))
+            return true;
+    return false;
+}
+
 struct marker_profile *marker_find(const struct marker *marker, const char *name)
 {
     for (size_t i = 0; marker && i < marker->count; i++)

@@ -47,6 +47,8 @@ void record_set_marker(struct record *record, struct marker *marker);
 /* Takes ownership of `spec`. */
 void record_set_spec(struct record *record, struct policy_profile *spec, const char *version);
 void record_drop_text(struct record *record);
+/* Its state may be another once names have changed hands or left the kernel. */
+bool record_depends_on_others(const struct record *record);
 
 /*
  * The marker's entry of that name, or NULL (also for no marker). One without digests is a leftover:

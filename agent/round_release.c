@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/round.h"
+
+#include <string.h>
+
+#include "agent/report.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+static bool parent_is_held(const struct marker *marker, const char *name)
+{
+    const char *child = strstr(name, "//");
+    _cleanup_free_ char *parent = child ? xstrndup(name, (size_t) (child - name)) : NULL;
+
+    return parent && marker_find(marker, parent);
+}
+
+/* What has to leave the kernel; children go with their parents. */
+static void held_names(const struct host *host, const struct record *record, struct strv *ret)
+{
+    for (size_t i = 0; i < record->marker->count; i++) {
+        const char *name = record->marker->profiles[i].name;
+
+        if (!parent_is_held(record->marker, name) && loaded_has(host->loaded, name) &&
+            !records_holder(host->records, name, record))
+            strv_add(ret, name);
+    }
+}
+
+static void forget(struct round *round, bool present)
+{
+    struct reconciler *reconciler = round->reconciler;
+    struct record *record = round_record(round);
+
+    bool shown = profile_phase_is_shown(record->state.phase);
+
+    drain_clear(reconciler->drain, round->key);
+    report_gone(reconciler->host, record);
+    if (present) {
+        record->releasing = false;
+        record_set_marker(record, NULL);
+        round_show(round, PROFILE_UNSELECTED, NULL, NULL);
+    } else {
+        records_remove(reconciler->host->records, round->key);
+        reconciler->options.source->ops->forget(reconciler->options.source, round->key);
+    }
+    if (shown)
+        round_wake_others(reconciler, NULL);
+    round_done(round);
+}
+
+/* Deleted, or does not select this node (`present`). */
+void round_release(struct round *round, bool present)
+{
+    struct reconciler *reconciler = round->reconciler;
+    struct record *record = round_record(round);
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_error_ struct error err = {0};
+    bool first;
+
+    if (!record) {
+        reconciler->options.source->ops->forget(reconciler->options.source, round->key);
+        round_done(round);
+        return;
+    }
+    first = !record->releasing;
+    record->releasing = true;
+    record->labelled = false;
+    strv_done(&record->claims);
+    record_drop_text(record);
+    if (!record->marker) {
+        forget(round, present);
+        return;
+    }
+    held_names(reconciler->host, record, &names);
+    if (names.len > 0) {
+        if (record->state.phase != PROFILE_DRAINING)
+            round_show(round, PROFILE_DRAINING, REASON_REMOVING, NULL);
+        drain_set(reconciler->drain, round->key, &names, true);
+        if (first)
+            round_wake_others(reconciler, record);
+        round_done(round);
+    } else if (files_remove(reconciler->host->files, round->key, &err) < 0) {
+        round_show(round, PROFILE_DRAINING, REASON_REMOVE_FAILED, error_message(&err));
+        round_retry(round);
+    } else {
+        forget(round, present);
+    }
+}
+
+/* Nothing is known of its object: what is loaded stays loaded. */
+void round_hold(struct round *round)
+{
+    struct record *record = round_record(round);
+
+    if (!record)
+        round_done(round);
+    else if (!record->marker)
+        forget(round, false);
+    else if (loaded_matches(round->reconciler->host->loaded, record->marker))
+        round_settle(round);
+    else
+        round_restore(round);
+}
+
+/* --- what the drain asks and says --- */
+
+bool release_wanted(void *userdata, const char *object, const struct strv *names)
+{
+    const struct reconciler *reconciler = userdata;
+    const struct record *record = records_get(reconciler->host->records, object);
+
+    for (size_t i = 0; i < names->len; i++) {
+        const struct marker_profile *own =
+            record ? marker_find(record->marker, names->items[i]) : NULL;
+
+        if (!own || !(record->releasing || marker_is_leftover(own)) ||
+            records_holder(reconciler->host->records, names->items[i], record))
+            return false;
+    }
+    return true;
+}
+
+bool release_label_gone(void *userdata, const char *object)
+{
+    const struct reconciler *reconciler = userdata;
+
+    return !reconciler->options.label_gone ||
+           reconciler->options.label_gone(reconciler->options.userdata, object);
+}
+
+void release_removed(void *userdata, const char *object)
+{
+    struct reconciler *reconciler = userdata;
+
+    loaded_invalidate(reconciler->host->loaded);
+    kube_workqueue_add(reconciler->queue, object);
+}
+
+void release_waiting(void *userdata, const char *object, const char *reason, const char *message)
+{
+    struct reconciler *reconciler = userdata;
+    struct record *record = records_get(reconciler->host->records, object);
+
+    if (record && record->releasing)
+        report_state(reconciler->host, record, PROFILE_DRAINING, reason, message);
+    else
+        log_debug("an earlier revision's profile stays", "profile", object, "reason", reason,
+                  "detail", message);
+    reconciler->options.changed(reconciler->options.userdata);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/round.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent_metrics.h"
+#include "agent/ownership.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+#define OWN_TEXT_MAX (16 * 1024 * 1024)
+
+/* --- loaded --- */
+
+/* Names that an update no longer has leave by the same rules as those of a deleted object. */
+static void drain_leftovers(struct reconciler *reconciler, struct record *record)
+{
+    const struct host *host = reconciler->host;
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_error_ struct error err = {0};
+    bool dropped = false;
+
+    for (size_t i = record->marker->count; i-- > 0;) {
+        const struct marker_profile *own = &record->marker->profiles[i];
+
+        if (!marker_is_leftover(own))
+            continue;
+        if (loaded_has(host->loaded, own->name) &&
+            !records_holder(host->records, own->name, record))
+            strv_add(&names, own->name);
+        else
+            dropped |= marker_drop(record->marker, own->name);
+    }
+    if (dropped && files_rewrite(host->files, record->marker, &err) < 0)
+        log_warn("cannot update the ownership file", "profile", record->name, "err",
+                 error_message(&err));
+    if (names.len > 0)
+        drain_set(reconciler->drain, record->name, &names, false);
+    else
+        drain_clear(reconciler->drain, record->name);
+}
+
+void round_settle(struct round *round)
+{
+    struct reconciler *reconciler = round->reconciler;
+    struct source *source = reconciler->options.source;
+    struct record *record = round_record(round);
+
+    record->releasing = false;
+    record->labelled = true;
+    record->lost_ms = 0;
+    record_drop_text(record);
+    drain_leftovers(reconciler, record);
+    if (round->wanted || !source->ops->synced(source))
+        round_show(round, PROFILE_LOADED, NULL, NULL);
+    else
+        round_show(
+            round, PROFILE_LOADED, REASON_ORPHANED,
+            "its object is gone though nobody has deleted it: it stays until the object returns");
+    round_done(round);
+}
+
+/* --- loading again what our file says --- */
+
+static void count_repair(const struct round *round, enum profile_phase before)
+{
+    const struct host *host = round->reconciler->host;
+
+    if (before == PROFILE_UNDECIDED)
+        return; /* the node has restarted: nobody took it away */
+    metrics_add(host->metrics, METRIC_REPAIRS, 1, NULL);
+    log_warn("repaired: something else had changed or removed the policy", "profile", round->key,
+             "node", host->node_name);
+}
+
+/* The file's policy is what the source wants, too. */
+static bool own_is_wanted(const struct round *round)
+{
+    const struct record *record = round_record(round);
+
+    return round->wanted && record->spec &&
+           strcmp(record->spec->revision, record->marker->revision) == 0;
+}
+
+static void on_restored(void *userdata, enum install_stage stage, const struct error *err)
+{
+    struct round *round = userdata;
+    struct record *record = round_record(round);
+
+    round->install = NULL;
+    if (stage == INSTALL_DONE) {
+        count_repair(round, record->state.phase);
+        if (own_is_wanted(round) || !round->wanted) {
+            round_settle(round);
+            return;
+        }
+        record->lost_ms = 0;
+        round_show(round, record->state.phase, record->state.reason, record->state.message);
+        round_done(round);
+    } else if (stage == INSTALL_COMPILE && own_is_wanted(round) &&
+               strcmp(error_reason(err, ""), "CompilerUnavailable") != 0) {
+        round->own_is_bad = true;
+        round_evaluate(round);
+    } else {
+        round_fail(round, err, REASON_LOAD_FAILED);
+        round_retry(round);
+    }
+}
+
+/* The policy of our own file, if it is still what the record says. */
+static int read_own(const struct round *round, struct policy_profile **ret, struct error *err)
+{
+    const struct record *record = round_record(round);
+    _cleanup_(marker_freep) struct marker *marker = NULL;
+    _cleanup_buf_ struct buf text = BUF_INIT(OWN_TEXT_MAX);
+    int r = files_read(round->reconciler->host->files, round->key, &marker, &text, err);
+
+    if (r < 0)
+        return r;
+    if (strcmp(marker->revision, record->marker->revision) != 0 ||
+        !marker_text_matches(marker, buf_string(&text), text.len))
+        return error_set_reason(err, -EBADMSG, REASON_FILE_ERROR,
+                                "somebody has changed the policy in its file in %s",
+                                files_folder(round->reconciler->host->files));
+    *ret = ownership_profile(record->marker);
+    (*ret)->text_len = text.len;
+    (*ret)->text = buf_take(&text);
+    return 0;
+}
+
+/* What the kernel had and has lost comes back from our own file, which needs no API server. */
+void round_restore(struct round *round)
+{
+    const struct host *host = round->reconciler->host;
+    struct record *record = round_record(round);
+    _cleanup_error_ struct error err = {0};
+
+    policy_profile_free(round->own);
+    round->own = NULL;
+    if (read_own(round, &round->own, &err) == 0) {
+        round->install = install_start(host, record, round->own, on_restored, round);
+    } else if (own_is_wanted(round)) {
+        round->own_is_bad = true;
+        round_evaluate(round);
+    } else {
+        round_fail(round, &err, REASON_FILE_ERROR);
+        round_retry(round);
+    }
+}
