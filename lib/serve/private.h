@@ -23,6 +23,6 @@ struct server {
     bool closing; /* handlers are called no more */
 };
 
-/* Each connection (not each stream) is counted from its adoption to its end. */
+/* Each connection is counted from its adoption to its end. */
 void server_connection_come(struct server *server);
 void server_connection_gone(struct server *server);

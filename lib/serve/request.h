@@ -37,6 +37,7 @@ struct server_request {
     struct loop_timer *resume; /* of sending, see session_hold() */
 
     struct buf body;
+    size_t body_len, received; /* as announced, and so far */
 
     unsigned status;
     char *content_type;

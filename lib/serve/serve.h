@@ -10,7 +10,7 @@
 #include "lib/base/error.h"
 
 /*
- * HTTP(S) server on libwebsockets, on the program's loop: exact-path routes,
+ * HTTP/1.1 server on libwebsockets, with or without TLS, on the program's loop: exact-path routes,
  * bounded request bodies, limits on connections and time. A handler answers at
  * once or later.
  */

@@ -30,11 +30,6 @@ static const struct {
     {WSI_TOKEN_OPTIONS_URI, "OPTIONS", false},
 };
 
-static bool session_is_stream(struct lws *wsi)
-{
-    return lws_get_network_wsi(wsi) != wsi;
-}
-
 /* Content-Length as RFC 9110 has it: digits; a repeated header comes joined and is refused. */
 static int64_t session_content_length(struct lws *wsi)
 {
@@ -118,15 +113,6 @@ static void session_resume(void *userdata)
     }
 }
 
-/* The rest of the answer has to wait. A stream waits for its window without our help. */
-static void session_pause(struct server_request *request)
-{
-    if (session_is_stream(request->wsi))
-        lws_callback_on_writable(request->wsi);
-    else
-        loop_timer_start(request->resume, 0);
-}
-
 static void session_deadline(void *userdata)
 {
     struct server_request *request = userdata;
@@ -162,7 +148,7 @@ static void session_dispatch(struct server_request *request)
     request->route->handle(request->route->userdata, request, buf_string(&request->body),
                            request->body.len);
     /* Not now: libwebsockets is not through with the socket. */
-    if (request->phase == REQUEST_HANDLER && !session_is_stream(request->wsi))
+    if (request->phase == REQUEST_HANDLER)
         loop_timer_start(request->resume, 0);
 }
 
@@ -187,6 +173,7 @@ static bool session_accepts_body(struct server *server, struct server_request *r
 {
     struct lws *wsi = request->wsi;
 
+    request->body_len = length > 0 ? (size_t) length : 0;
     request->reading = length > 0 || (length == LENGTH_NONE && body_assumed);
     if (length == LENGTH_BAD)
         session_refuse(request, 400, "Content-Length is not a number");
@@ -228,12 +215,27 @@ static int session_begin(struct server *server, struct session *session, struct 
     return 0;
 }
 
+/*
+ * libwebsockets 4.3 does not end a body where Content-Length does: a request that was sent behind
+ * it comes with it. That one is lost, and its sender learns so by the end of the connection.
+ */
 static void session_body(struct server_request *request, const void *data, size_t len)
 {
-    if (!request || len == 0 || request->phase != REQUEST_BODY || !request->route)
+    size_t missing;
+
+    if (!request || len == 0 || request->phase != REQUEST_BODY)
         return;
-    if (buf_add(&request->body, data, len) < 0)
-        session_refuse(request, 413, "the body is too large");
+    missing = request->body_len - request->received;
+    if (len > missing) {
+        request->close = true;
+        len = missing;
+    }
+    request->received += len;
+    /* Fits: session_accepts_body() has seen to that. */
+    if (request->route)
+        (void) buf_add(&request->body, data, len);
+    if (request->close)
+        session_dispatch(request);
 }
 
 /*
@@ -267,8 +269,6 @@ static int session_write_headers(struct server_request *request)
     unsigned char buffer[LWS_PRE + HEADER_MAX];
     unsigned char *start = buffer + LWS_PRE, *at = start, *end = buffer + sizeof(buffer);
     struct lws *wsi = request->wsi;
-    bool last = request->head || request->out_len == 0;
-    int flags = LWS_WRITE_HTTP_HEADERS | (last ? LWS_WRITE_H2_STREAM_END : 0);
 
     if (lws_add_http_common_headers(wsi, request->status | LWSAHH_FLAG_NO_SERVER_NAME,
                                     request->content_type, request->out_len, &at, end) != 0 ||
@@ -276,33 +276,26 @@ static int session_write_headers(struct server_request *request)
         return -1;
     if (request->allow && session_add_header(wsi, "allow:", request->allow, &at, end) != 0)
         return -1;
-    if (request->close && !session_is_stream(wsi) &&
-        session_add_header(wsi, "connection:", "close", &at, end) != 0)
+    if (request->close && session_add_header(wsi, "connection:", "close", &at, end) != 0)
         return -1;
     if (lws_finalize_http_header(wsi, &at, end) != 0)
         return -1;
-    if (lws_write(wsi, start, (size_t) (at - start), (enum lws_write_protocol) flags) < 0)
+    if (lws_write(wsi, start, (size_t) (at - start), LWS_WRITE_HTTP_HEADERS) < 0)
         return -1;
     request->headers_sent = true;
-    if (last)
+    if (request->head)
         request->out_sent = request->out_len;
     return 0;
 }
 
-/* Sends what the peer's window takes; libwebsockets keeps what the socket does not. */
+/* libwebsockets keeps of a chunk what the socket does not take. */
 static int session_write_content(struct server_request *request)
 {
     size_t chunk = request->out_len - request->out_sent;
-    lws_fileofs_t allowance = lws_get_peer_write_allowance(request->wsi);
-    bool last;
+    bool last = chunk <= WRITE_CHUNK;
 
-    if (allowance == 0)
-        return 0;
-    if (chunk > WRITE_CHUNK)
+    if (!last)
         chunk = WRITE_CHUNK;
-    if (allowance > 0 && chunk > (size_t) allowance)
-        chunk = (size_t) allowance;
-    last = request->out_sent + chunk == request->out_len;
     if (lws_write(request->wsi, request->out + LWS_PRE + request->out_sent, chunk,
                   last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
         return -1;
@@ -334,17 +327,12 @@ static int session_write(struct session *session, struct lws *wsi)
         return 0;
     if (!request->headers_sent && session_write_headers(request) < 0)
         return -1;
-    while (request->out_sent < request->out_len && !lws_send_pipe_choked(wsi)) {
-        size_t before = request->out_sent;
-
+    while (request->out_sent < request->out_len && !lws_send_pipe_choked(wsi))
         if (session_write_content(request) < 0)
             return -1;
-        if (request->out_sent == before)
-            break;
-    }
     if (request->out_sent == request->out_len)
         return session_complete(session, wsi);
-    session_pause(request);
+    loop_timer_start(request->resume, 0);
     return 0;
 }
 

@@ -5,10 +5,7 @@
 
 #include "lib/serve/request.h"
 
-/*
- * What libwebsockets keeps for each HTTP/1 connection and each HTTP/2 stream: the request under
- * way, if any.
- */
+/* What libwebsockets keeps for each connection: the request under way, if any. */
 struct session {
     struct server_request *request;
 };

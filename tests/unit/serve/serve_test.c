@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/serve/serve.h"
 
+#include <libwebsockets.h>
+
 #include "tests/unit/serve/fixture.h"
+
+/* From 4.2 on, libwebsockets ends a connection that sends a request before the answer to the last.
+ */
+#define PIPELINES (LWS_LIBRARY_VERSION_NUMBER < 4002000)
 
 #define BODY_MAX 100000
 #define BIG (5 * 1024 * 1024)
@@ -173,7 +179,7 @@ Test(serve, head_has_the_headers_alone_and_the_connection_goes_on)
     check(head_client, (struct server_options){0});
 }
 
-Test(serve, head_over_http2)
+Test(serve, head_over_tls)
 {
     check_tls(head_client, (struct server_options){0});
 }
@@ -189,8 +195,6 @@ static void body_client(struct fixture *fixture)
 
     for (size_t i = 0; i <= BODY_MAX; i++)
         content[i] = (char) (i * 7);
-    if (fixture->cert[0])
-        curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2_0);
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         client_post(curl, content, sizes[i]);
         client_do(fixture, curl, "/echo", &reply);
@@ -216,7 +220,7 @@ Test(serve, bodies_up_to_the_limit_arrive_whole)
     check(body_client, (struct server_options){0});
 }
 
-Test(serve, bodies_over_http2)
+Test(serve, bodies_over_tls)
 {
     check_tls(body_client, (struct server_options){0});
 }
@@ -272,28 +276,6 @@ Test(serve, a_body_without_a_length_is_refused)
     check(chunked_client, (struct server_options){0});
 }
 
-static void stream_client(struct fixture *fixture)
-{
-    _cleanup_curl_ CURL *curl = client_new(fixture);
-    _cleanup_reply_ struct reply reply = {0};
-    size_t left = 20000;
-
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2_0);
-    curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    curl_easy_setopt(curl, CURLOPT_READFUNCTION, upload_read);
-    curl_easy_setopt(curl, CURLOPT_READDATA, &left);
-    client_do(fixture, curl, "/echo", &reply);
-    CHECK(reply.status == 411, "%ld (%d)", reply.status, reply.result);
-    curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    client_do(fixture, curl, "/hello", &reply);
-    CHECK(reply.status == 200, "%ld (%d)", reply.status, reply.result);
-}
-
-Test(serve, a_body_without_a_length_is_refused_over_http2)
-{
-    check_tls(stream_client, (struct server_options){0});
-}
-
 /* --- answers ----------------------------------------------------------------- */
 
 static bool big_right(const struct buf *body)
@@ -311,8 +293,6 @@ static void big_client(struct fixture *fixture)
     _cleanup_curl_ CURL *curl = client_new(fixture);
     _cleanup_reply_ struct reply reply = {0};
 
-    if (fixture->cert[0])
-        curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2_0);
     for (int i = 0; i < 3; i++) {
         client_do(fixture, curl, "/big", &reply);
         CHECK(reply.status == 200, "%ld (%d)", reply.status, reply.result);
@@ -326,7 +306,7 @@ Test(serve, large_answers_arrive_whole)
     check(big_client, (struct server_options){0});
 }
 
-Test(serve, large_answers_over_http2)
+Test(serve, large_answers_over_tls)
 {
     check_tls(big_client, (struct server_options){0});
 }
@@ -343,8 +323,8 @@ static void version_client(struct fixture *fixture)
         for (int j = 0; j < 3; j++) {
             client_do(fixture, curl, "/hello", &reply);
             CHECK(reply.result == CURLE_OK, "%s", curl_easy_strerror(reply.result));
-            CHECK(reply.status == 200 && reply.version == wanted[i], "%ld: %ld, version %ld",
-                  wanted[i], reply.status, reply.version);
+            CHECK(reply.status == 200 && reply.version == CURL_HTTP_VERSION_1_1,
+                  "%ld: %ld, version %ld", wanted[i], reply.status, reply.version);
             CHECK(!strcasestr(buf_string(&reply.headers), "server:"), "%s",
                   buf_string(&reply.headers));
         }
@@ -352,7 +332,7 @@ static void version_client(struct fixture *fixture)
     }
 }
 
-Test(serve, tls_speaks_http1_and_http2)
+Test(serve, tls_speaks_http1_also_to_those_who_offer_http2)
 {
     check_tls(version_client, (struct server_options){0});
 }
@@ -438,10 +418,14 @@ static void pipeline_client(struct fixture *fixture)
     CHECK(raw_send(fd, requests, strlen(requests)), "%s", strerror(errno));
     raw_read(fd, "hello\n", &out);
     first = strstr(buf_string(&out), "at last");
-    second = first ? strstr(first + 1, "at last") : NULL;
+    CHECK(first, "%s", buf_string(&out));
+    second = strstr(first + 1, "at last");
     third = second ? strstr(second, "HTTP/1.1 404") : NULL;
     fourth = third ? strstr(third, "hello") : NULL;
-    CHECK(fourth, "%s", buf_string(&out));
+    if (PIPELINES)
+        CHECK(fourth, "%s", buf_string(&out));
+    else
+        CHECK(fourth || raw_closed(fd), "%s", buf_string(&out));
 }
 
 Test(serve, pipelined_requests_are_answered_in_order_without_spinning)
@@ -474,7 +458,8 @@ static void pipelined_body_client(struct fixture *fixture)
 
     CHECK(raw_send(fd, requests, strlen(requests)), "%s", strerror(errno));
     raw_read(fd, "hello\n", &out);
-    CHECK(strstr(buf_string(&out), "hello"), "%s", buf_string(&out));
+    CHECK(!PIPELINES || strstr(buf_string(&out), "hello"), "%s", buf_string(&out));
+    CHECK(strstr(buf_string(&out), "hello") || raw_closed(fd), "%s", buf_string(&out));
     client_do(fixture, curl, "/hello", &reply);
     CHECK(reply.status == 200, "%ld (%d)", reply.status, reply.result);
 }
