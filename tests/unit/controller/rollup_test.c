@@ -64,7 +64,7 @@ static const struct rollup_case cases[] = {
     },
     {
         .name = "nodes without agents",
-        .nodes = {{"{}"}, {"{}"}},
+        .nodes = {{"{}", NULL, NULL}, {"{}", NULL, NULL}},
         .summary = "0/0",
         .ready = "True",
         .reason = "NoNodesSelected",
