@@ -412,6 +412,61 @@ Test(events, an_event_whose_answer_was_lost_is_not_written_twice)
     reply_all();
 }
 
+Test(events, a_name_that_is_another_s_is_no_success)
+{
+    say("again");
+    reply_status(expect("POST"), 409, "AlreadyExists");
+    RUN_UNTIL(failures == 1);
+    cr_assert_eq(kube_recorder_stats(recorder).created, 0);
+}
+
+static void on_got(void *userdata, struct kube_object *object, const struct error *err)
+{
+    (void) object;
+    (void) err;
+    *(bool *) userdata = true;
+}
+
+Test(events, what_comes_while_the_server_is_in_trouble_waits_with_the_rest)
+{
+    uint64_t begin;
+    bool got = false;
+
+    say("one");
+    /* Half of the first step of 800 ms. */
+    chance = UINT64_MAX / 2;
+    reply_status(expect("POST"), 500, "InternalError");
+    begin = uv_hrtime();
+    /* That answer has arrived when a later one has. */
+    kube_get(client, &kube_nodes, NULL, "n", NULL, on_got, &got);
+    server_reply(expect("GET"), 200, "{}");
+    RUN_UNTIL(got);
+    say("two");
+    expect_text(expect("POST"), "\"message\":\"one\"");
+    cr_assert_gt(uv_hrtime() - begin, UINT64_C(300000000));
+}
+
+Test(events, what_waits_is_never_forgotten)
+{
+    struct kube_recorder_options options = recorder_options();
+    struct exchange *exchange;
+
+    kube_recorder_free(recorder);
+    options.queue_max = 1;
+    recorder = kube_recorder_new(client, &options);
+    say("first");
+    exchange = expect("POST");
+    for (int i = 0; i < 2 * EVENT_MEMORY_MAX; i++) {
+        _cleanup_free_ char *name = xasprintf("node-%d", i);
+        const struct kube_reference one = {.kind = "Node", .name = name, .uid = name};
+
+        kube_recorder_event(recorder, &one, KUBE_EVENT_NORMAL, "Seen", "x");
+    }
+    say("first");
+    server_reply(exchange, 201, "{}");
+    expect_text(expect("PATCH"), "\"count\":2,");
+}
+
 Test(events, one_that_is_refused_is_given_up_and_the_next_is_written)
 {
     say("one");

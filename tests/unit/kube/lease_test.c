@@ -321,6 +321,16 @@ Test(lease, an_answer_that_comes_after_the_renew_deadline_makes_no_leader)
     cr_assert_eq(story.failure.code, -ETIMEDOUT);
 }
 
+Test(lease, a_lease_that_was_written_and_says_otherwise_makes_no_leader)
+{
+    start();
+    reply_held(expect("GET"), "", 0, 7);
+    reply_held(expect("PATCH"), "somebody", 1, 8);
+    RUN_UNTIL(story.failed == 1);
+    cr_assert_eq(story.acquired, 0);
+    cr_assert_not_null(strstr(error_message(&story.failure), "\"somebody\""));
+}
+
 Test(lease, a_server_that_says_no_is_reported_and_asked_again)
 {
     start();
@@ -406,6 +416,17 @@ Test(lease, a_renewal_that_meets_a_change_reads_and_renews_again)
     cr_assert_eq(story.failed, 0);
 }
 
+Test(lease, a_renewal_that_is_refused_twice_waits_for_the_next_attempt)
+{
+    lead();
+    reply_status(expect("PATCH"), 409, "Conflict");
+    reply_held(expect("GET"), "me", 1, 20);
+    reply_status(expect("PATCH"), 409, "Conflict");
+    /* Which begins with a write again: a storm of changes makes no storm of requests. */
+    expect("PATCH");
+    cr_assert_eq(story.lost, 0);
+}
+
 Test(lease, a_leader_whose_lease_is_deleted_makes_another)
 {
     struct exchange *exchange;
@@ -473,6 +494,27 @@ Test(lease, a_leader_whose_server_is_mute_has_lost_at_the_deadline)
     cr_assert_geq(clock_monotonic_ms() - began, 300);
     cr_assert_lt(clock_monotonic_ms() - began, 1000, "another could lead already");
     cr_assert_eq(story.why_lost.code, -ETIMEDOUT);
+}
+
+Test(lease, an_answer_after_the_loss_changes_nothing)
+{
+    struct kube_lease_options options = lease_options();
+    struct exchange *late;
+    bool asks_again = false;
+
+    options.duration_s = 1;
+    options.renew_deadline_ms = 300;
+    start_with(&options);
+    reply_held(expect("GET"), "", 0, 7);
+    reply_written(expect("PATCH"), 8);
+    RUN_UNTIL(story.lost == 1);
+    while (!asks_again) {
+        late = server_wait();
+        asks_again = strcmp(late->method, "GET") == 0;
+        if (!asks_again)
+            reply_written(late, 9);
+    }
+    cr_assert_eq(story.acquired, 1);
 }
 
 Test(lease, the_deadline_counts_from_when_the_renewal_was_sent)
