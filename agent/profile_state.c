@@ -30,29 +30,26 @@ bool profile_phase_is_shown(enum profile_phase phase)
     return phase != PROFILE_UNDECIDED && phase != PROFILE_UNSELECTED;
 }
 
-static bool set_text(char **place, const char *text)
+static bool same_text(const char *a, const char *b)
 {
-    char *copy;
-
-    if (*place == text || (*place && text && strcmp(*place, text) == 0))
-        return false;
-    /* Copied first: `text` may be part of what is released. */
-    copy = xstrdup(text);
-    free(*place);
-    *place = copy;
-    return true;
+    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 bool profile_state_set(struct profile_state *state, enum profile_phase phase, const char *reason,
                        const char *message)
 {
-    bool changed = set_text(&state->reason, reason);
+    bool changed = state->phase != phase || !same_text(state->reason, reason) ||
+                   !same_text(state->message, message);
+    /* Before anything is released: the caller may pass what the state holds. */
+    char *new_reason = xstrdup(reason), *new_message = xstrdup(message);
 
-    changed |= set_text(&state->message, message);
+    free(state->reason);
+    free(state->message);
+    state->reason = new_reason;
+    state->message = new_message;
     if (state->phase != phase) {
         state->phase = phase;
         state->transition_ms = clock_realtime_ms();
-        changed = true;
     }
     return changed;
 }

@@ -45,6 +45,7 @@ Test(profile_state, setting_its_own_texts_keeps_them)
     profile_state_set(&state, PROFILE_DRAINING, "InUse", "process 1");
     profile_state_set(&state, PROFILE_FAILED, state.message, state.reason);
     cr_assert_str_eq(state.reason, "process 1");
+    cr_assert_str_eq(state.message, "InUse");
     profile_state_done(&state);
 }
 
