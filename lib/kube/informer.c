@@ -6,12 +6,17 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/loop.h"
 #include "lib/kube/reflector.h"
 #include "lib/kube/store.h"
+
+/* How long the tree of an object that was read stays, as it may be read again. */
+#define PACK_AFTER_MS 1000
 
 struct kube_informer {
     struct reflector *reflector;
     struct store *store;
+    struct loop_timer *pack;
     struct kube_handler *handlers;
     size_t handler_count;
     cJSON *(*project)(void *userdata, cJSON *object);
@@ -26,6 +31,7 @@ struct kube_informer {
 
 static void destroy(struct kube_informer *informer)
 {
+    loop_timer_free(informer->pack);
     store_free(informer->store);
     free(informer->handlers);
     free(informer);
@@ -73,6 +79,29 @@ static void notify_new(struct kube_informer *informer, struct kube_object *old,
     EACH_HANDLER(informer, added, object);
 }
 
+/* --- packing ---------------------------------------------------------------------------------- */
+
+static void on_pack(void *userdata)
+{
+    struct kube_informer *informer = userdata;
+
+    store_pack(informer->store);
+}
+
+static void on_loose(void *userdata)
+{
+    struct kube_informer *informer = userdata;
+
+    if (!loop_timer_active(informer->pack))
+        loop_timer_start(informer->pack, PACK_AFTER_MS);
+}
+
+static void use_store(struct kube_informer *informer, struct store *store)
+{
+    informer->store = store;
+    store_on_loose(store, on_loose, informer);
+}
+
 /* --- what the reflector reports ------------------------------------------------------------------
  */
 
@@ -93,26 +122,31 @@ static struct kube_object *on_prepare(void *userdata, cJSON *json)
     return kube_object_new(json);
 }
 
-static void notify_deleted(struct kube_informer *informer, const struct store *old,
+static void notify_deleted(struct kube_informer *informer, struct store *old,
                            enum kube_delete_cause cause)
 {
     struct kube_object *object;
     size_t position = 0;
 
-    while (!informer->freed && (object = store_next(old, &position)))
+    while (!informer->freed && (object = store_next(old, &position))) {
         if (!store_find(informer->store, object))
             EACH_HANDLER(informer, deleted, object, cause);
+        store_pack(old);
+    }
 }
 
-static void notify_present(struct kube_informer *informer, const struct store *old,
+static void notify_present(struct kube_informer *informer, struct store *old,
                            enum kube_delete_cause cause)
 {
     struct kube_object *object;
     size_t position = 0;
 
     /* The store cannot change meanwhile: only the reflector, which is calling us, changes it. */
-    while (!informer->freed && (object = store_next(informer->store, &position)))
+    while (!informer->freed && (object = store_next(informer->store, &position))) {
         notify_new(informer, store_find(old, object), object, cause);
+        store_pack(informer->store);
+        store_pack(old);
+    }
 }
 
 static void carry_over(const struct store *old, struct store *fresh)
@@ -134,7 +168,7 @@ static void on_replace(void *userdata, struct store *fresh, bool was_missing, bo
     if (incomplete)
         carry_over(old, fresh);
     /* Handlers that look at other objects see the collection as it is now. */
-    informer->store = fresh;
+    use_store(informer, fresh);
     enter(informer);
     notify_deleted(informer, old, cause);
     notify_present(informer, old, cause);
@@ -164,6 +198,8 @@ static void on_change(void *userdata, enum watch_event type, struct kube_object 
 {
     struct kube_informer *informer = userdata;
 
+    /* What the change before has left. */
+    store_pack(informer->store);
     enter(informer);
     if (type == WATCH_DELETED)
         on_deleted(informer, object);
@@ -205,7 +241,8 @@ struct kube_informer *kube_informer_new(struct kube_client *client,
 
     informer->project = options->project;
     informer->project_userdata = options->project_userdata;
-    informer->store = store_new();
+    informer->pack = loop_timer_new(kube_client_loop(client), on_pack, informer);
+    use_store(informer, store_new());
     informer->reflector = reflector_new(client, &reflector_options, &hooks);
     return informer;
 }

@@ -172,6 +172,7 @@ static void keep_fresh(struct reflector *reflector, cJSON *json)
         return;
     store_put(reflector->fresh, object);
     kube_object_unref(object);
+    store_pack(reflector->fresh);
 }
 
 static void on_oversize(void *userdata, const struct error *err)
