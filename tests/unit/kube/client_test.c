@@ -314,7 +314,7 @@ Test(client, every_request_has_a_deadline)
 
 Test(client, a_rotated_token_is_read_when_the_old_one_is_refused)
 {
-    char path[] = "token-XXXXXX";
+    char path[] = "/tmp/token-XXXXXX";
     _cleanup_close_ int fd = mkostemp(path, O_CLOEXEC);
     _cleanup_free_ char *user = NULL;
     char cwd[4096];
