@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Leader election against a real API server. Takes KUBECONFIG, and for its absence STOP_APISERVER
- * and START_APISERVER, shell commands that return when that is done.
+ * and START_APISERVER, shell commands that return when that is done; and KUBE_SCHEDULER, the
+ * command of a kube-scheduler, which stands for the same Lease with client-go's election.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -262,4 +263,88 @@ Test(lease, there_is_never_more_than_one)
     cr_assert_geq(changes, 6);
     for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
         retire(&candidates[i]);
+}
+
+/* --- beside client-go ----------------------------------------------------------------------------
+ */
+
+static struct child *start_scheduler(struct command *command)
+{
+    _cleanup_free_ char *text =
+        xasprintf("exec %s --kubeconfig=\"$KUBECONFIG\" --secure-port=0 --leader-elect=true "
+                  "--leader-elect-resource-namespace=%s --leader-elect-resource-name=election "
+                  "--leader-elect-lease-duration=%ds --leader-elect-renew-deadline=%dms "
+                  "--leader-elect-retry-period=%dms",
+                  getenv("KUBE_SCHEDULER"), ns, DURATION_S, RENEW_DEADLINE_MS, RETRY_PERIOD_MS);
+
+    return command_start(command, text);
+}
+
+/* Polls until somebody holds the Lease, or nobody. */
+static void wait_holder(bool somebody)
+{
+    uint64_t begin = clock_monotonic_ms();
+    bool held = !somebody;
+
+    while (held != somebody) {
+        _cleanup_answer_ struct answer answer = {0};
+        const char *holder;
+
+        cr_assert_lt(clock_monotonic_ms() - begin, LIVE_WAIT_MS, "the Lease does not change hands");
+        kube_get(client, &kube_leases, ns, "election", NULL, on_answer, &answer);
+        LIVE_UNTIL(answer.done, LIVE_WAIT_MS);
+        holder = answer.object
+                     ? json_string(kube_object_json(answer.object), "spec", "holderIdentity")
+                     : NULL;
+        held = holder && holder[0];
+    }
+}
+
+/* Turns the loop for longer than the Lease lasts: what holds until then is held by renewals. */
+static void outlast_lease(const struct command *scheduler)
+{
+    uint64_t since = clock_monotonic_ms();
+
+    LIVE_UNTIL(scheduler->done || clock_monotonic_ms() - since > (DURATION_S + 2) * 1000,
+               LIVE_WAIT_MS);
+    cr_assert_not(scheduler->done, "the scheduler has ended");
+}
+
+Test(lease, candidates_of_go_and_of_c_stand_for_the_same_lease)
+{
+    struct candidate c = {0}, again = {0};
+    _cleanup_command_ struct command scheduler = {0};
+    struct child *child;
+    uint64_t since;
+
+    if (!getenv("KUBE_SCHEDULER"))
+        cr_skip_test("KUBE_SCHEDULER is not set");
+    child = start_scheduler(&scheduler);
+    wait_holder(true);
+    stand(&c, "c");
+    outlast_lease(&scheduler);
+    cr_assert_eq(c.acquired, 0, "Go's renewals keep us waiting");
+    child_kill(child);
+    LIVE_UNTIL(c.acquired == 1, DURATION_S * 1000 + NEXT_ATTEMPT_MS);
+
+    LIVE_UNTIL(scheduler.done, LIVE_WAIT_MS);
+    command_done(&scheduler);
+    child = start_scheduler(&scheduler);
+    outlast_lease(&scheduler);
+    cr_assert_eq(c.lost, 0, "our renewals keep Go waiting");
+    resign(&c);
+    kube_lease_release(c.lease, on_released, &c);
+    LIVE_UNTIL(c.released, LIVE_WAIT_MS);
+    wait_holder(true);
+    retire(&c);
+
+    /* It releases when it is asked to end. */
+    cr_assert_eq(kill(child_pid(child), SIGTERM), 0);
+    LIVE_UNTIL(scheduler.done, LIVE_WAIT_MS);
+    wait_holder(false);
+    since = clock_monotonic_ms();
+    stand(&again, "again");
+    LIVE_UNTIL(again.acquired == 1, LIVE_WAIT_MS);
+    cr_assert_lt(again.acquired_at - since, DURATION_S * 1000, "what Go released is free");
+    retire(&again);
 }

@@ -137,7 +137,7 @@ static inline void on_command(void *userdata, struct child_result *result)
 }
 
 /* Starts a shell command with the environment of the test. */
-static inline void command_start(struct command *command, const char *text)
+static inline struct child *command_start(struct command *command, const char *text)
 {
     const char *const argv[] = {"/bin/bash", "-c", text, NULL};
     const struct child_options options = {
@@ -153,6 +153,7 @@ static inline void command_start(struct command *command, const char *text)
     *command = (struct command){0};
     cr_assert_eq(child_start(&loop, &options, on_command, command, &child, &err), 0, "%s",
                  error_message(&err));
+    return child;
 }
 
 /* Runs it to its end, while the loop turns. */
