@@ -10,3 +10,8 @@
  * not.
  */
 _must_check_ int tree_list(const char *path, struct buf *out, struct error *err);
+/*
+ * As tree_list(), with what tells that a file may have changed in place of its digest: nothing is
+ * read.
+ */
+_must_check_ int tree_stamp(const char *path, struct buf *out, struct error *err);

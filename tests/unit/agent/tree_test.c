@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
@@ -94,11 +95,74 @@ Test(tree, only_files_are_read)
     cr_assert_not_null(strstr(after, "/link\n"));
 }
 
+static char *stamp(void)
+{
+    struct buf out = BUF_INIT(100000);
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(tree_stamp(root, &out, &err), 0, "%s", error_message(&err));
+    return buf_take(&out);
+}
+
+/* Changes within one tick of the clock that stamps files (up to 10 ms) need not show. */
+static void wait_for_tick(void)
+{
+    struct timespec before, now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &before);
+    do
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    while (now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec);
+}
+
+Test(tree, a_stamp_shows_each_kind_of_change)
+{
+    _cleanup_free_ char *file = path_of("b/x"), *link = path_of("link");
+    struct stat st;
+
+    put("b/x", "1");
+    cr_assert_eq(symlink("b/x", link), 0);
+    cr_assert_eq(stat(file, &st), 0);
+    _cleanup_free_ char *first = stamp();
+    _cleanup_free_ char *same = stamp();
+    cr_assert_str_eq(first, same);
+    cr_assert_not_null(strstr(first, "/link\n"));
+
+    put("b/x", "1");
+    _cleanup_free_ char *replaced = stamp();
+    cr_assert_str_neq(first, replaced);
+
+    /* In place, with the same size and its old time of modification. */
+    wait_for_tick();
+    int fd = open(file, O_WRONLY);
+    cr_assert_eq(write(fd, "2", 1), 1);
+    cr_assert_eq(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}), 0);
+    close(fd);
+    _cleanup_free_ char *changed = stamp();
+    cr_assert_str_neq(replaced, changed);
+
+    put("b/y", "");
+    _cleanup_free_ char *more = stamp();
+    cr_assert_str_neq(changed, more);
+}
+
+Test(tree, a_stamp_reads_nothing)
+{
+    if (geteuid() == 0)
+        cr_assert_eq(setresuid(65534, 65534, 65534), 0);
+    cr_assert_eq(access("/etc/shadow", R_OK), -1);
+    _cleanup_buf_ struct buf out = BUF_INIT(1000), none = BUF_INIT(1000);
+    cr_assert_eq(tree_stamp("/etc/shadow", &out, NULL), 0);
+    cr_assert_gt(out.len, 0);
+    cr_assert_eq(tree_list("/etc/shadow", &none, NULL), -EACCES);
+}
+
 Test(tree, what_is_not_there_is_empty)
 {
     _cleanup_buf_ struct buf out = BUF_INIT(100);
 
     cr_assert_eq(tree_list("/no/such/path", &out, NULL), 0);
+    cr_assert_eq(tree_stamp("/no/such/path", &out, NULL), 0);
     cr_assert_eq(out.len, 0);
 }
 
@@ -122,4 +186,5 @@ Test(tree, has_limits)
     put("a", "");
     _cleanup_free_ char *path = path_of("a");
     cr_assert_eq(tree_list(path, &small, &err), -EFBIG);
+    cr_assert_eq(tree_stamp(path, &small, &err), -EFBIG);
 }
