@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,8 +46,11 @@ func init() {
 	verbs = []verb{
 		{"status", "", "what runs, as JSON", (*rig).verbStatus},
 		{"stop-apiserver", "[--now]", "stop the API server; --now kills it", (*rig).verbStop},
-		{"start-apiserver", "", "start it again on its port; returns when it is ready", (*rig).verbStart},
-		{"restart-apiserver", "[--now]", "both; returns when it is ready", (*rig).verbRestart},
+		{"start-apiserver", "[FLAG...]",
+			"start it again on its port, this once with more flags; returns when it is ready", (*rig).verbStart},
+		{"restart-apiserver", "[--now] [FLAG...]", "both; returns when it is ready", (*rig).verbRestart},
+		{"compact", "", "make etcd forget the past; prints the revision that is its oldest from now on",
+			(*rig).verbCompact},
 		{"add-node", "NAME", "a Node, kept alive, and its agent's and kubelet's kubeconfigs", (*rig).verbAddNode},
 		{"delete-node", "NAME", "delete the Node and end its heartbeat", (*rig).verbDeleteNode},
 		{"token", "SERVICEACCOUNT [--node NAME]",
@@ -152,6 +156,15 @@ func stopGrace(args []string) (time.Duration, error) {
 	return 20 * time.Second, noArguments(args)
 }
 
+func checkFlags(args []string) error {
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "--") {
+			return fmt.Errorf("%q is no flag of the API server", arg)
+		}
+	}
+	return nil
+}
+
 func (r *rig) currentAPIServer() *child {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -173,29 +186,44 @@ func (r *rig) verbStop(_ context.Context, args []string) (string, error) {
 }
 
 func (r *rig) verbStart(_ context.Context, args []string) (string, error) {
-	if err := noArguments(args); err != nil {
+	if err := checkFlags(args); err != nil {
 		return "", err
 	}
 	if r.currentAPIServer().running() {
 		return "", errors.New("the API server runs already")
 	}
 	begin := time.Now()
-	if err := r.startAPIServer(); err != nil {
+	if err := r.startAPIServer(args...); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("ready in %.1f s", time.Since(begin).Seconds()), nil
 }
 
 func (r *rig) verbRestart(ctx context.Context, args []string) (string, error) {
-	stopped, err := r.verbStop(ctx, args)
+	var how []string
+	if len(args) > 0 && args[0] == "--now" {
+		how, args = args[:1], args[1:]
+	}
+	if err := checkFlags(args); err != nil {
+		return "", err
+	}
+	stopped, err := r.verbStop(ctx, how)
 	if err != nil {
 		return "", err
 	}
-	started, err := r.verbStart(ctx, nil)
+	started, err := r.verbStart(ctx, args)
 	if err != nil {
 		return "", err
 	}
 	return stopped + ", " + started, nil
+}
+
+func (r *rig) verbCompact(ctx context.Context, args []string) (string, error) {
+	if err := noArguments(args); err != nil {
+		return "", err
+	}
+	revision, err := r.compact(ctx)
+	return strconv.FormatInt(revision, 10), err
 }
 
 func (r *rig) verbAddNode(ctx context.Context, args []string) (string, error) {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/url"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 )
 
 func runEtcd() int {
@@ -91,4 +94,33 @@ func etcdConfig(dataDir, listen string) *embed.Config {
 	cfg.LogLevel = "warn"
 	cfg.LogOutputs = []string{"stderr"}
 	return cfg
+}
+
+// compact removes all revisions but the present one, as the API server itself does every five minutes with
+// what is older than that.
+func (r *rig) compact(ctx context.Context) (int64, error) {
+	tls, err := transport.TLSInfo{
+		CertFile: r.pki.path("etcd-client.crt"), KeyFile: r.pki.path("etcd-client.key"),
+		TrustedCAFile: r.pki.path("etcd-ca.crt"),
+	}.ClientConfig()
+	if err != nil {
+		return 0, err
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{"https://" + r.etcdPort.address()}, TLS: tls, Logger: zap.NewNop(),
+		DialTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	answer, err := client.Get(ctx, "any", clientv3.WithCountOnly())
+	if err != nil {
+		return 0, err
+	}
+	revision := answer.Header.Revision
+	if _, err := client.Compact(ctx, revision, clientv3.WithCompactPhysical()); err != nil {
+		return 0, fmt.Errorf("cannot compact etcd to revision %d: %w", revision, err)
+	}
+	return revision, nil
 }

@@ -85,7 +85,7 @@ func (r *rig) start() error {
 	if err := r.step("etcd answers", r.startEtcd); err != nil {
 		return err
 	}
-	if err := r.step("kube-apiserver is ready", r.startAPIServer); err != nil {
+	if err := r.step("kube-apiserver is ready", func() error { return r.startAPIServer() }); err != nil {
 		return err
 	}
 	if err := r.startSideServers(); err != nil {
@@ -182,9 +182,10 @@ func (r *rig) startEtcd() error {
 	})
 }
 
-// startAPIServer returns when /readyz is ok, which includes its post-start hooks (roles, namespaces).
-func (r *rig) startAPIServer() error {
-	c, err := startChild("kube-apiserver", r.opts.dir, r.apiServerFlags(), r.childDied)
+// startAPIServer returns when /readyz is ok, which includes its post-start hooks (roles, namespaces). Of a
+// flag that is given twice the last one counts.
+func (r *rig) startAPIServer(flags ...string) error {
+	c, err := startChild("kube-apiserver", r.opts.dir, append(r.apiServerFlags(), flags...), r.childDied)
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,35 @@ stop_and_start() {
     as admin get nodes
 }
 
+# feature NAME VALUE: 1 when the API server has it switched on.
+feature() {
+    local metrics
+    metrics=$(as admin get --raw /metrics)
+    grep -q "^kubernetes_feature_enabled{name=\"$1\",.*} $2\$" <<<"$metrics"
+}
+
+starts_with_flags() {
+    feature WatchList 1
+    ctl restart-apiserver --feature-gates=WatchList=false
+    feature WatchList 0
+    refused 'no flag of the API server' ctl restart-apiserver now
+    ctl restart-apiserver
+    feature WatchList 1
+}
+
+# A page's token names a revision; without the watch cache, whose snapshots keep what etcd has forgotten.
+compacted() {
+    local token revision
+    ctl restart-apiserver --watch-cache=false
+    token=$(as admin get --raw '/api/v1/nodes?limit=1' | sed 's/.*"continue":"\([^"]*\)".*/\1/')
+    as admin get --raw "/api/v1/nodes?limit=1&continue=$token"
+    as admin label node node-1 --overwrite "compacted=$RANDOM"
+    revision=$(ctl compact)
+    [[ $revision =~ ^[0-9]+$ ]]
+    refused 'too old|expired' as admin get --raw "/api/v1/nodes?limit=1&continue=$token"
+    ctl restart-apiserver
+}
+
 node_comes_and_goes() {
     ctl add-node node-3
     schedulable node-3
@@ -265,6 +294,8 @@ main() {
     check "data, port and tokens survive a restart of the API server" restart_keeps
     check "data, port and tokens survive a kill of the API server" restart_keeps --now
     check "the API server can be stopped and started" stop_and_start
+    check "the API server can be started with other flags, once" starts_with_flags
+    check "etcd can be made to forget" compacted
     check "a node can be added, deleted and added again" node_comes_and_goes
     check "a token can be asked for" equals "$(token_of apparmor-controller)" \
         "system:serviceaccount:apparmor-system:apparmor-controller "
