@@ -2,6 +2,7 @@
 #include "lib/kube/decoder.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* Ceiling of a list without its items: its metadata and, at worst, some fields of later versions.
@@ -50,9 +51,16 @@ static int open_bracket(struct decoder *decoder, char c, struct error *err)
 {
     uint64_t bit;
 
-    if (decoder->depth >= DECODER_DEPTH_MAX)
+    if (decoder->depth >= DECODER_DEPTH_MAX && decoder->level != DECODER_VALUE)
         return error_set(err, -EBADMSG, "JSON in the answer is nested deeper than %d levels",
                          DECODER_DEPTH_MAX);
+    if (decoder->depth == UINT_MAX)
+        return error_set(err, -EBADMSG, "JSON in the answer is nested without end");
+    if (decoder->depth >= DECODER_DEPTH_MAX) {
+        decoder->too_deep = true;
+        decoder->depth++;
+        return 0;
+    }
     bit = UINT64_C(1) << (decoder->depth % 64);
     if (c == '{')
         decoder->is_object[decoder->depth / 64] |= bit;
@@ -65,8 +73,13 @@ static int open_bracket(struct decoder *decoder, char c, struct error *err)
 static int close_bracket(struct decoder *decoder, char c, struct error *err)
 {
     unsigned top = decoder->depth - 1;
-    bool object = decoder->is_object[top / 64] >> (top % 64) & 1;
+    bool object;
 
+    if (top >= DECODER_DEPTH_MAX) {
+        decoder->depth--;
+        return 0;
+    }
+    object = decoder->is_object[top / 64] >> (top % 64) & 1;
     if (object != (c == '}'))
         return bad_byte(c, "where the other kind of bracket is open", err);
     decoder->depth--;
@@ -144,14 +157,16 @@ static int deliver(struct decoder *decoder, const char *data, size_t len)
 {
     const struct decoder_events *events = decoder->events;
     const char *text = data;
+    size_t kept = len;
     int r;
 
     if (decoder->value.len > 0 || decoder->size > decoder->max) {
         keep(decoder, data, len);
         text = buf_string(&decoder->value);
+        kept = decoder->value.len;
     }
-    if (decoder->size > decoder->max)
-        r = events->oversize(events->userdata, text, decoder->value.len, decoder->size);
+    if (decoder->size > decoder->max || decoder->too_deep)
+        r = events->oversize(events->userdata, text, kept, decoder->size);
     else
         r = events->value(events->userdata, text, decoder->size);
     if (decoder->value.capacity > KEEP_MAX) {
@@ -186,6 +201,7 @@ static void begin_value(struct decoder *decoder)
 {
     decoder->level = DECODER_VALUE;
     decoder->floor = decoder->depth;
+    decoder->too_deep = false;
     decoder->size = 0;
 }
 

@@ -24,14 +24,15 @@ struct decoder_events {
     /* The list without its items, once, after them. */
     int (*envelope)(void *userdata, const char *text, size_t len);
     /*
-     * A value passed the ceiling and was dropped: its first bytes and its whole size. What follows
-     * is decoded as usual.
+     * A value passed the ceiling, or is nested too deeply, and was dropped: its first bytes and its
+     * whole size. What follows is decoded as usual.
      */
     int (*oversize)(void *userdata, const char *prefix, size_t prefix_len, size_t size);
     void *userdata;
 };
 
-/* Deepest nesting of brackets */
+/* Deepest nesting of brackets. A server takes deeper objects where a definition preserves unknown
+ * fields: one of those must not end the decoding of all others. */
 #define DECODER_DEPTH_MAX 512
 
 enum decoder_level {
@@ -52,6 +53,7 @@ struct decoder {
     size_t size;         /* bytes of the current value so far, kept or not */
     unsigned depth;      /* open brackets */
     unsigned floor;      /* open brackets around the current value */
+    bool too_deep;       /* the current value is; its brackets are only counted there */
     uint64_t is_object[DECODER_DEPTH_MAX / 64]; /* a bit for each open bracket */
     bool in_string, escaped;
     bool finished;             /* the list's last bracket was seen */

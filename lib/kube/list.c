@@ -88,8 +88,8 @@ static int on_oversize(void *userdata, const char *prefix, size_t prefix_len, si
     (void) prefix_len;
     error_set_reason(&list->oversize, -EFBIG, "ObjectTooLarge",
                      "an object of %zu bytes in the list %s was left out, as it is larger than %zu "
-                     "bytes",
-                     size, list->base, list->decoder.max);
+                     "bytes or nested deeper than %d levels",
+                     size, list->base, list->decoder.max, DECODER_DEPTH_MAX);
     if (!list->hooks.oversize)
         return 0;
     list->hooks.oversize(list->hooks.userdata, &list->oversize);

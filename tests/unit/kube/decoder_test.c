@@ -184,18 +184,54 @@ Test(decoder, an_end_inside_a_value_is_told)
     expect_failure(DECODER_STREAM, " \n", 0);
 }
 
-Test(decoder, nesting_has_a_limit)
+/* {"a":[[…]]}, so deep, counting the object. */
+static char *nested(unsigned depth)
 {
-    char text[2000];
+    struct buf text = BUF_INIT(100000);
 
-    memset(text, '[', sizeof(text));
-    memcpy(text, "{\"a\":", 5);
-    text[sizeof(text) - 1] = '\0';
-    cr_assert_eq(decode(DECODER_STREAM, 10000, text, 0, 0), -EBADMSG);
-    /* The deepest that passes, counting the object around it. */
-    memset(text + 5 + DECODER_DEPTH_MAX - 1, ']', DECODER_DEPTH_MAX - 1);
-    memcpy(text + 5 + 2 * (DECODER_DEPTH_MAX - 1), "}", 2);
-    cr_assert_eq(decode(DECODER_STREAM, 10000, text, 3, 300), 0);
+    buf_add_string(&text, "{\"a\":");
+    for (unsigned i = 1; i < depth; i++)
+        buf_add_char(&text, '[');
+    for (unsigned i = 1; i < depth; i++)
+        buf_add_char(&text, ']');
+    buf_add_char(&text, '}');
+    return buf_take(&text);
+}
+
+Test(decoder, the_deepest_that_passes_passes)
+{
+    _cleanup_free_ char *text = nested(DECODER_DEPTH_MAX);
+    _cleanup_free_ char *expected = xasprintf("value %s\n", text);
+
+    cr_assert_eq(decode(DECODER_STREAM, 10000, text, 3, 600), 0);
+    cr_assert_str_eq(buf_string(&record.text), expected);
+}
+
+/* Brackets of the wrong kind may hide that deep, where they are only counted. */
+Test(decoder, a_value_that_is_nested_too_deeply_is_dropped_alone)
+{
+    _cleanup_free_ char *deep = nested(2 * DECODER_DEPTH_MAX);
+    _cleanup_free_ char *stream = xasprintf("{\"b\":1}%s{\"c\":2}", deep);
+    _cleanup_free_ char *list = xasprintf("{\"items\":[{\"b\":1},%s,{\"c\":2}]}", deep);
+    _cleanup_free_ char *told =
+        xasprintf("value {\"b\":1}\noversize %zu %s\nvalue {\"c\":2}\n", strlen(deep), deep);
+    _cleanup_free_ char *told_of_list = xasprintf("%senvelope {\"items\":[]}\n", told);
+
+    for (size_t at = 0; at <= strlen(stream); at++) {
+        cr_assert_eq(decode(DECODER_STREAM, 10000, stream, at, strlen(stream)), 0);
+        cr_assert_str_eq(buf_string(&record.text), told, "split at %zu", at);
+    }
+    for (size_t at = 0; at <= strlen(list); at++) {
+        cr_assert_eq(decode(DECODER_LIST, 10000, list, at, strlen(list)), 0);
+        cr_assert_str_eq(buf_string(&record.text), told_of_list, "split at %zu", at);
+    }
+}
+
+Test(decoder, an_envelope_may_not_be_nested_too_deeply)
+{
+    _cleanup_free_ char *deep = nested(DECODER_DEPTH_MAX + 1);
+
+    cr_assert_eq(decode(DECODER_LIST, 10000, deep, 3, 600), -EBADMSG);
 }
 
 Test(decoder, an_error_of_the_receiver_ends_it)
