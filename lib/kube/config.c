@@ -156,11 +156,10 @@ int kube_config_load(const struct kube_config_source *source, struct kube_config
                      struct error *err)
 {
     _cleanup_(kube_config_freep) struct kube_config *config = NULL;
-    bool changed;
     int r = choose(source, &config, err);
 
     if (r == 0)
-        r = credentials_refresh(config, true, &changed, err);
+        r = credentials_refresh(config, true, err);
     if (r < 0) {
         error_wrap(err, "configuration of the API server");
         return r;

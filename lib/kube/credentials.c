@@ -31,7 +31,6 @@ void credential_done(struct credential *credential)
     *credential = (struct credential){0};
 }
 
-/* Returns whether the content changed. */
 static int reread(struct credential *credential, const char *what, bool *changed, struct error *err)
 {
     _cleanup_buf_ struct buf content = BUF_INIT(CREDENTIAL_MAX);
@@ -58,25 +57,24 @@ static int reread(struct credential *credential, const char *what, bool *changed
     return 0;
 }
 
-int credentials_refresh(struct kube_config *config, bool force, bool *ret_changed,
-                        struct error *err)
+int credentials_refresh(struct kube_config *config, bool force, struct error *err)
 {
     uint64_t now = clock_monotonic_ms();
-    bool changed = false;
+    bool token_changed = false, tls_changed = false;
     int r;
 
-    *ret_changed = false;
     if (config->read_once && !force && now - config->read_at < REFRESH_MS)
         return 0;
     /* A certificate and its key are two files: a failure half-way is repaired by the next read. */
-    r = reread(&config->token, "bearer token", &changed, err);
+    r = reread(&config->token, "bearer token", &token_changed, err);
     if (r == 0)
-        r = reread(&config->ca, "certificate authority", &changed, err);
+        r = reread(&config->ca, "certificate authority", &tls_changed, err);
     if (r == 0)
-        r = reread(&config->certificate, "client certificate", &changed, err);
+        r = reread(&config->certificate, "client certificate", &tls_changed, err);
     if (r == 0)
-        r = reread(&config->key, "client key", &changed, err);
-    *ret_changed = changed;
+        r = reread(&config->key, "client key", &tls_changed, err);
+    config->generation += token_changed || tls_changed;
+    config->tls_generation += tls_changed;
     if (r < 0)
         return r;
     config->read_once = true;

@@ -34,15 +34,16 @@ struct kube_config {
     char *username, *password;
     uint64_t read_at; /* monotonic ms */
     bool read_once;
+    /* Count what was replaced since the start: any credential, and those that a connection was made
+     * with. */
+    unsigned generation, tls_generation;
 };
 
 /*
  * Reads the credential files again when the last time is a minute ago or `force` is set. A failure
- * leaves the former content in place. `ret_changed` tells whether the token or a certificate
- * differs.
+ * leaves the former content in place. What differs is counted in the generations.
  */
-_must_check_ int credentials_refresh(struct kube_config *config, bool force, bool *ret_changed,
-                                     struct error *err);
+_must_check_ int credentials_refresh(struct kube_config *config, bool force, struct error *err);
 /* The value of the Authorization header, which the caller frees; NULL when there is none. */
 char *credentials_authorization(const struct kube_config *config);
 

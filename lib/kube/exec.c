@@ -403,14 +403,25 @@ static void replace(struct credential *credential, char **text)
     credential->data = TAKE_PTR(*text);
 }
 
+static bool differs(const struct credential *credential, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    return credential->len != len || (len > 0 && memcmp(credential->data, text, len) != 0);
+}
+
 static void keep(struct exec_plugin *plugin, struct exec_credential *credential)
 {
-    replace(&plugin->config->token, &credential->token);
+    struct kube_config *config = plugin->config;
+
+    config->generation++;
+    replace(&config->token, &credential->token);
     /* A certificate that the kubeconfig names stays when the plugin has none. */
     if (credential->certificate || plugin->gave_certificate) {
         plugin->gave_certificate = credential->certificate != NULL;
-        replace(&plugin->config->certificate, &credential->certificate);
-        replace(&plugin->config->key, &credential->key);
+        config->tls_generation += differs(&config->certificate, credential->certificate);
+        replace(&config->certificate, &credential->certificate);
+        replace(&config->key, &credential->key);
     }
     plugin->expires = credential->expires;
     plugin->expires_at_ms = credential->expires_at_ms;

@@ -97,8 +97,9 @@ static void start_probe(struct transport *transport)
 
 /* A transfer that was silent for longer than it allows; its end may start or cancel others, so one
  * at a time. */
-static struct transfer *find_silent(const struct transport *transport, uint64_t now)
+static struct transfer *find_silent(const struct transport *transport)
 {
+    uint64_t now = clock_monotonic_ms();
     struct transfer *transfer;
 
     TAILQ_FOREACH(transfer, &transport->active, link)
@@ -110,15 +111,73 @@ static struct transfer *find_silent(const struct transport *transport, uint64_t 
     return NULL;
 }
 
+static void end_silent(struct transport *transport)
+{
+    struct transfer *transfer;
+
+    while (!transport->freed && !transport->http2 && (transfer = find_silent(transport)))
+        transport_end(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static struct transfer *find_outdated(const struct transport *transport)
+{
+    struct transfer *transfer;
+
+    TAILQ_FOREACH(transfer, &transport->active, link)
+    {
+        if (transfer->tls_generation != transport->config->tls_generation &&
+            transfer_is_renewable(transfer))
+            return transfer;
+    }
+    return NULL;
+}
+
+/*
+ * A server asks for a client's certificate only when a connection is made, and libcurl makes one
+ * for other certificates. The last that leaves the old one closes it.
+ */
+static void end_outdated(struct transport *transport)
+{
+    struct transfer *transfer;
+
+    TAILQ_FOREACH(transfer, &transport->active, link)
+    {
+        if (transfer->tls_generation != transport->config->tls_generation)
+            transfer_forbid_reuse(transfer);
+    }
+    while (!transport->freed && (transfer = find_outdated(transport)))
+        transport_end(transfer, CURLE_OK);
+}
+
+/* When to look again: where peers are asked, after so much silence; else when the first transfer
+ * has been silent for too long. */
+static uint64_t next_look(const struct transport *transport)
+{
+    uint64_t now = clock_monotonic_ms(), next = SILENCE_MS, due;
+    const struct transfer *transfer;
+
+    if (transport->http2) {
+        due = longest_silence(transport);
+        return due < SILENCE_MS ? SILENCE_MS - due : SILENCE_MS;
+    }
+    TAILQ_FOREACH(transfer, &transport->active, link)
+    {
+        due = transfer->heard_at + transfer->options.silence_ms;
+        if (transfer->options.silence_ms && due < now + next)
+            next = due > now ? due - now : 0;
+    }
+    return next;
+}
+
 static void on_keepalive(void *userdata)
 {
     struct transport *transport = userdata;
-    uint64_t now = clock_monotonic_ms(), silence, next = SILENCE_MS;
-    struct transfer *silent;
 
+    transport_refresh_credentials(transport, false);
     transport->settling++;
-    while (!transport->freed && !transport->http2 && (silent = find_silent(transport, now)))
-        transport_fail(silent, CURLE_OPERATION_TIMEDOUT);
+    end_silent(transport);
+    if (!transport->freed)
+        end_outdated(transport);
     transport->settling--;
     if (transport->freed) {
         /* The last one out. */
@@ -128,12 +187,9 @@ static void on_keepalive(void *userdata)
     }
     if (TAILQ_EMPTY(&transport->active))
         return;
-    silence = transport->http2 ? longest_silence(transport) : 0;
-    if (silence >= SILENCE_MS && !transport->probe)
+    if (transport->http2 && !transport->probe && longest_silence(transport) >= SILENCE_MS)
         start_probe(transport);
-    else if (silence < SILENCE_MS)
-        next = SILENCE_MS - silence;
-    loop_timer_start(transport->keepalive, next);
+    loop_timer_start(transport->keepalive, next_look(transport));
 }
 
 void keepalive_start(struct transport *transport)
@@ -141,5 +197,11 @@ void keepalive_start(struct transport *transport)
     if (!transport->keepalive)
         transport->keepalive = loop_timer_new(transport->loop, on_keepalive, transport);
     if (!loop_timer_active(transport->keepalive))
-        loop_timer_start(transport->keepalive, SILENCE_MS);
+        loop_timer_start(transport->keepalive, next_look(transport));
+}
+
+void keepalive_renew(struct transport *transport)
+{
+    if (transport->keepalive && loop_timer_active(transport->keepalive))
+        loop_timer_start(transport->keepalive, 0);
 }

@@ -228,8 +228,7 @@ static int64_t retry_delay(struct kube_request *request, const struct transfer_r
 
     if (request->attempts >= ATTEMPTS_MAX)
         return -1;
-    if (status == 401 && !request->reauthenticated &&
-        transport_refresh_credentials(request->client->transport, true)) {
+    if (result->new_credentials && !request->reauthenticated) {
         request->reauthenticated = true;
         return 0;
     }

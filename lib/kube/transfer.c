@@ -7,6 +7,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/kube/client.h"
+#include "lib/kube/exec.h"
 #include "lib/kube/transport_internal.h"
 
 #define CONNECT_TIMEOUT_MS 10000
@@ -116,6 +117,7 @@ static void set_headers(struct transfer *transfer)
     const struct transport *transport = transfer->transport;
     char *authorization = credentials_authorization(transport->config);
 
+    transfer->generation = transport->config->generation;
     add_header(transfer, "Accept", transfer->options.accept);
     if (transfer->options.content_type)
         add_header(transfer, "Content-Type", transfer->options.content_type);
@@ -146,6 +148,7 @@ static void set_tls(struct transfer *transfer)
     const struct kube_config *config = transfer->transport->config;
     CURL *easy = transfer->easy;
 
+    transfer->tls_generation = config->tls_generation;
     set_option(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
     set_option(easy, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     set_option(easy, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
@@ -244,6 +247,18 @@ void transfer_free(struct transfer *transfer)
     free(transfer);
 }
 
+/* --- renewal ------------------------------------------------------------------------- */
+
+bool transfer_is_renewable(const struct transfer *transfer)
+{
+    return transfer->options.renewable && transfer->opened && http_status_of(transfer->easy) == 200;
+}
+
+void transfer_forbid_reuse(struct transfer *transfer)
+{
+    set_option(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 /* --- the end ------------------------------------------------------------------------- */
 
 static int errno_of(CURLcode code)
@@ -278,6 +293,34 @@ static void explain(struct transfer *transfer, CURLcode code)
                      kube_config_server(transfer->transport->config), text);
 }
 
+/* What the peers refused of each other may have been replaced meanwhile, on either side. */
+static void refresh_after(struct transfer *transfer, CURLcode code)
+{
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CONNECT_ERROR:
+        transport_refresh_credentials(transfer->transport, true);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Another request may have found out before this one was answered: what counts is what this one
+ * carried. */
+static bool has_new_credentials(const struct transfer *transfer)
+{
+    struct transport *transport = transfer->transport;
+
+    if (transport->config->exec) {
+        exec_plugin_refuse(transport->config->exec);
+        return true;
+    }
+    transport_refresh_credentials(transport, true);
+    return transport->config->generation != transfer->generation;
+}
+
 void transfer_finish(struct transfer *transfer, CURLcode code)
 {
     struct transfer_result result = {.http_status = http_status_of(transfer->easy)};
@@ -285,11 +328,13 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
     long sent = 0;
 
     explain(transfer, code);
+    refresh_after(transfer, code);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
     result.has_retry_after = retry_after > 0;
     result.retry_after_ms = (uint64_t) (retry_after > 0 ? retry_after : 0) * 1000;
     result.never_sent = code != CURLE_OK && sent == 0;
+    result.new_credentials = result.http_status == 401 && has_new_credentials(transfer);
     result.err = &transfer->failure;
     transfer->options.done(transfer->options.userdata, &result);
     transfer_free(transfer);

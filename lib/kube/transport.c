@@ -201,7 +201,7 @@ static void settle(struct transport *transport)
         destroy(transport);
 }
 
-void transport_fail(struct transfer *transfer, CURLcode code)
+void transport_end(struct transfer *transfer, CURLcode code)
 {
     struct transport *transport = transfer->transport;
 
@@ -252,16 +252,15 @@ void transfer_cancel(struct transfer *transfer)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-bool transport_refresh_credentials(struct transport *transport, bool force)
+void transport_refresh_credentials(struct transport *transport, bool force)
 {
-    bool changed;
+    unsigned before = transport->config->tls_generation;
+    int r = credentials_refresh(transport->config, force, NULL);
 
-    if (force && transport->config->exec) {
-        exec_plugin_refuse(transport->config->exec);
-        return true;
-    }
     /* What was read before goes on being used: the server's answer tells more than this failure. */
-    return credentials_refresh(transport->config, force, &changed, NULL) == 0 && changed;
+    (void) r;
+    if (transport->config->tls_generation != before)
+        keepalive_renew(transport);
 }
 
 /* With another name in the certificate than in the URL, libcurl gets the name as URL and is told

@@ -22,6 +22,7 @@ struct transfer_result {
     bool has_retry_after;
     uint64_t retry_after_ms; /* of the Retry-After header, if there was one */
     bool never_sent;         /* the failure came before the request was sent */
+    bool new_credentials;    /* refused with 401, and by now there are others to try */
     const struct error *err; /* code 0: a complete answer came, of whatever HTTP status */
 };
 
@@ -37,6 +38,9 @@ struct transfer_options {
      * which is on HTTP/1.1; 0: none. */
     uint64_t silence_ms;
     bool unauthenticated; /* goes at once, even when the credentials are yet to be fetched */
+    /* Lives long, and may end in order at any time: it does when certificates were replaced, so
+     * that its successor goes over a connection made with the new ones. */
+    bool renewable;
     /* The answer's headers are complete. */
     void (*opened)(void *userdata, int http_status, const char *content_type);
     /* Bytes of the answer's body. A negative errno with `err` filled ends the transfer with it. */
@@ -58,7 +62,3 @@ struct transfer *transfer_start(struct transport *transport,
 /* No callback will be made any more. NULL is accepted; may be called from any callback but done().
  */
 void transfer_cancel(struct transfer *transfer);
-
-/* Reads the credential files again, when that is due or with `force` in any case; true when they
- * have changed, so that a refused request is worth another attempt. */
-bool transport_refresh_credentials(struct transport *transport, bool force);

@@ -32,7 +32,8 @@ struct transfer {
     size_t header_bytes;
     uint64_t heard_at;
     uint64_t deadline;
-    bool doomed; /* pending, and about to fail for want of credentials */
+    unsigned generation, tls_generation; /* of the credentials that it was given */
+    bool doomed;                         /* pending, and about to fail for want of credentials */
     bool opened;
     bool probe;
 };
@@ -75,6 +76,10 @@ void transfer_free(struct transfer *transfer);
  * frees the transfer, which libcurl has already let go. */
 void transfer_finish(struct transfer *transfer, CURLcode code);
 
+/* Carries the body of a success, and may be ended at any time. */
+bool transfer_is_renewable(const struct transfer *transfer);
+/* Its connection is for nobody after it. */
+void transfer_forbid_reuse(struct transfer *transfer);
 /* The credentials as they are now, and what is left of the time. */
 void transfer_set_credentials(struct transfer *transfer);
 
@@ -85,12 +90,16 @@ bool authenticate(struct transport *transport);
 
 /* transport.c */
 void transport_activate_pending(struct transport *transport, bool authenticated);
-/* Ends a transfer that libcurl holds with an error of ours; not while busy. */
-void transport_fail(struct transfer *transfer, CURLcode code);
+/* Reads the credential files again, when that is due or with `force` in any case. */
+void transport_refresh_credentials(struct transport *transport, bool force);
+/* Ends a transfer that libcurl holds with a result of ours; not while busy. */
+void transport_end(struct transfer *transfer, CURLcode code);
 void transport_enter(struct transport *transport);
 /* May free the transport. */
 void transport_leave(struct transport *transport);
 
 /* keepalive.c */
 void keepalive_start(struct transport *transport);
+/* The connections that stand were made with credentials that are no longer. */
+void keepalive_renew(struct transport *transport);
 void keepalive_socket_options(curl_socket_t fd);

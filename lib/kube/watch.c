@@ -134,8 +134,9 @@ static int on_oversize(void *userdata, const char *prefix, size_t prefix_len, si
     (void) prefix;
     (void) prefix_len;
     error_set_reason(&err, -EFBIG, "ObjectTooLarge",
-                     "watch %s: an event of %zu bytes was left out, as it is larger than %zu bytes",
-                     watch->target, size, watch->decoder.max);
+                     "watch %s: an event of %zu bytes was left out, as it is larger than %zu bytes "
+                     "or nested deeper than %d levels",
+                     watch->target, size, watch->decoder.max, DECODER_DEPTH_MAX);
     watch->hooks.oversize(watch->hooks.userdata, &err);
     return is_over(watch) ? -ECANCELED : 0;
 }
@@ -187,8 +188,7 @@ static void start(struct kube_watch *watch);
 
 static bool reauthenticate(struct kube_watch *watch, const struct transfer_result *result)
 {
-    if (result->http_status != 401 || watch->reauthenticated ||
-        !transport_refresh_credentials(watch->client->transport, true))
+    if (!result->new_credentials || watch->reauthenticated)
         return false;
     watch->reauthenticated = true;
     buf_reset(&watch->error_body);
@@ -248,6 +248,7 @@ static void start(struct kube_watch *watch)
         .accept = watch->accept,
         .timeout_ms = watch->timeout_ms,
         .silence_ms = SILENCE_MS,
+        .renewable = true,
         .opened = on_opened,
         .data = on_data,
         .done = on_done,

@@ -312,31 +312,79 @@ Test(client, every_request_has_a_deadline)
     cr_assert(kube_error_is_transport(&answer.err));
 }
 
-Test(client, a_rotated_token_is_read_when_the_old_one_is_refused)
+/* A token file, and a client that uses it. */
+static char *connect_with_token_file(const char *token)
 {
-    char path[] = "/tmp/token-XXXXXX";
+    char *path = xasprintf("%s/token-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : P_tmpdir);
     _cleanup_close_ int fd = mkostemp(path, O_CLOEXEC);
-    _cleanup_free_ char *user = NULL;
-    char cwd[4096];
+    _cleanup_free_ char *user = xasprintf("tokenFile: '%s'", path);
     _cleanup_error_ struct error err = {0};
-    struct exchange *exchange;
 
-    cr_assert_not_null(getcwd(cwd, sizeof(cwd)));
-    cr_assert_eq(fs_write_all(fd, "old\n", 4), 0);
-    user = xasprintf("tokenFile: '%s/%s'", cwd, path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(fs_write_all(fd, token, strlen(token)), 0);
     kube_client_free(TAKE_PTR(client));
     cr_assert_eq(kube_client_new(&server.loop, server_config(user), NULL, &client, &err), 0);
+    return path;
+}
+
+static void rewrite(const char *path, const char *token)
+{
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, token, strlen(token), 0600, &err), 0);
+}
+
+Test(client, a_rotated_token_is_read_when_the_old_one_is_refused)
+{
+    _cleanup_free_ char *path = connect_with_token_file("old\n");
+    struct exchange *exchange;
+
     get("a");
     exchange = server_wait();
     cr_assert_not_null(strstr(exchange->head, "Bearer old\r\n"));
-    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "new\n", 4, 0600, &err), 0);
+    rewrite(path, "new\n");
     server_reply(exchange, 401, "{}");
     exchange = server_wait();
     cr_assert_not_null(strstr(exchange->head, "Bearer new\r\n"));
-    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "newer\n", 6, 0600, &err), 0);
+    rewrite(path, "newer\n");
     server_reply(exchange, 401, "{}");
     WAIT_ANSWER();
     cr_assert(kube_error_is_unauthorized(&answer.err), "once is enough");
+    unlink(path);
+}
+
+Test(client, of_several_requests_with_the_old_token_each_gets_the_new_one)
+{
+    _cleanup_free_ char *path = connect_with_token_file("old\n");
+    struct exchange *first, *second;
+
+    get("a");
+    first = server_wait();
+    get("b");
+    second = server_wait();
+    rewrite(path, "new\n");
+    server_reply(first, 401, "{}");
+    first = server_wait();
+    cr_assert_not_null(strstr(first->head, "Bearer new\r\n"));
+    server_reply(first, 200, "{}");
+    /* By now the file holds nothing that is new. */
+    server_reply(second, 401, "{}");
+    second = server_wait();
+    cr_assert_not_null(strstr(second->head, "Bearer new\r\n"));
+    server_reply(second, 200, "{}");
+    RUN_UNTIL(answer.calls == 2);
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    unlink(path);
+}
+
+Test(client, a_token_that_is_still_the_same_is_not_tried_again)
+{
+    _cleanup_free_ char *path = connect_with_token_file("old\n");
+
+    get("a");
+    server_reply(server_wait(), 401, "{}");
+    WAIT_ANSWER();
+    cr_assert(kube_error_is_unauthorized(&answer.err));
     unlink(path);
 }
 
