@@ -9,8 +9,8 @@
 
 /*
  * An API object: an immutable, reference-counted cJSON tree. Whoever keeps one
- * takes a reference. Strings that the accessors return live as long as the
- * object.
+ * takes a reference. What the accessors return lives as long as that; of an
+ * object that is only borrowed, until control returns to the loop.
  */
 struct kube_object;
 
