@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/parser.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "agent/sandbox.h"
+#include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+#include "lib/base/strv.h"
+#include "lib/policy/blob.h"
+
+#define VERSION_MAX 4096
+#define STDERR_MAX (64 * 1024)
+#define PATHS_MAX 32
+
+static const char UNAVAILABLE[] = "CompilerUnavailable";
+
+const char *const parser_include_folders[] = {"abstractions", "tunables",  "abi",   "local",
+                                              "apache2.d",    "php-fpm.d", "samba", NULL};
+
+/* The dynamic loader and what it loads; all world-readable and shipped by packages. */
+static const char *const LIBRARY_PATHS[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64",
+                                            "/etc/ld.so.cache"};
+
+void parser_done(struct parser *parser)
+{
+    free(parser->path);
+    free(parser->includes);
+    free(parser->features);
+    *parser = (struct parser){0};
+}
+
+/* --- the text --- */
+
+int parser_text_file(const char *text, size_t len, int *ret_fd, struct error *err)
+{
+    _cleanup_close_ int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int r = fd < 0 ? -errno : fs_write_all(fd, text, len);
+
+    if (r == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        r = -errno;
+    if (r < 0)
+        return error_set_reason(err, r, UNAVAILABLE, "cannot hand the policy to the compiler: %s",
+                                strerror(-r));
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+/* On standard input its messages could not be told from those about includes. */
+char *parser_text_name(int text_fd)
+{
+    return xasprintf("/proc/self/fd/%d", text_fd);
+}
+
+/* --- a run --- */
+
+static int make_sandbox(const struct parser *parser, struct sandbox **ret, struct error *err)
+{
+    struct sandbox_path paths[PATHS_MAX];
+    _cleanup_strv_ struct strv folders = {0};
+    size_t count = 0;
+
+    paths[count++] = (struct sandbox_path){parser->path, true};
+    for (size_t i = 0; i < ARRAY_SIZE(LIBRARY_PATHS); i++)
+        paths[count++] = (struct sandbox_path){LIBRARY_PATHS[i], true};
+    paths[count++] = (struct sandbox_path){parser->features, false};
+    paths[count++] = (struct sandbox_path){"/dev/null", false};
+    for (const char *const *folder = parser_include_folders; *folder; folder++) {
+        strv_take(&folders, xasprintf("%s/%s", parser->includes, *folder));
+        paths[count++] = (struct sandbox_path){folders.items[folders.len - 1], false};
+    }
+    const struct sandbox_options options = {
+        .paths = paths,
+        .path_count = count,
+        .uid = parser->uid,
+        .gid = parser->gid,
+        .memory_max = parser->memory_max,
+        .cpu_seconds = parser->deadline_ms / 1000 + 2,
+        .may_fork = parser->may_fork,
+    };
+    return sandbox_new(&options, ret, err);
+}
+
+static void add_compile_args(const struct parser *parser, struct strv *args)
+{
+    strv_add(args, "--skip-kernel-load");
+    strv_add(args, "--skip-cache");
+    strv_add(args, "--stdout");
+    /* Halves the time of 3.x and makes later versions slower. */
+    if (parser->major <= 3) {
+        strv_add(args, "-O");
+        strv_add(args, "no-expr-simplify");
+    }
+    /* Compresses by itself where the kernel could take it; our decoder cannot. */
+    if (parser->major >= 5)
+        strv_add(args, "-c0");
+}
+
+static void make_args(const struct parser *parser, enum parser_task task, int text_fd,
+                      struct strv *args)
+{
+    const char *const base[] = {"--base",         parser->includes, "--features-file",
+                                parser->features, "--quiet",        "--jobs=0"};
+
+    strv_add(args, parser->path);
+    strv_add(args, "--config-file");
+    strv_add(args, "/dev/null");
+    if (task == PARSER_VERSION) {
+        strv_add(args, "--version");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(base); i++)
+        strv_add(args, base[i]);
+    if (task == PARSER_FLATTEN)
+        strv_add(args, "--preprocess");
+    else
+        add_compile_args(parser, args);
+    strv_take(args, parser_text_name(text_fd));
+}
+
+static int start_child(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
+                       int text_fd, child_fn done, void *userdata, struct child **ret,
+                       struct error *err)
+{
+    static const size_t output_max[] = {
+        [PARSER_VERSION] = VERSION_MAX,
+        [PARSER_FLATTEN] = PARSER_FLAT_MAX,
+        [PARSER_COMPILE] = BLOB_SIZE_MAX,
+    };
+    _cleanup_(sandbox_freep) struct sandbox *sandbox = NULL;
+    _cleanup_strv_ struct strv args = {0};
+
+    int r = make_sandbox(parser, &sandbox, err);
+    if (r < 0)
+        return r;
+    make_args(parser, task, text_fd, &args);
+    strv_take(&args, NULL);
+    const struct child_options options = {
+        .argv = (const char *const *) args.items,
+        .fds = &text_fd,
+        .fd_count = text_fd >= 0,
+        .stdout_max = output_max[task],
+        .stderr_max = STDERR_MAX,
+        .deadline_ms = parser->deadline_ms,
+        .prepare = sandbox_enter,
+        .prepare_userdata = sandbox,
+    };
+    return child_start(loop, &options, done, userdata, ret, err);
+}
+
+int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task task, int text_fd,
+                 child_fn done, void *userdata, struct child **ret, struct error *err)
+{
+    _cleanup_error_ struct error failure = {0};
+    int r = start_child(parser, loop, task, text_fd, done, userdata, ret, &failure);
+
+    if (r == -EPERM)
+        return error_set_reason(err, r, UNAVAILABLE,
+                                "the compiler cannot be started: %s (running as root, this needs "
+                                "CAP_SETUID and CAP_SETGID)",
+                                error_message(&failure));
+    if (r < 0)
+        return error_set_reason(err, r, UNAVAILABLE, "the compiler cannot be started: %s",
+                                error_message(&failure));
+    return 0;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "lib/base/child.h"
+#include "lib/base/error.h"
+
+/*
+ * One run of apparmor_parser, in its sandbox: another uid, no capabilities, resource limits, a
+ * deadline, few system calls and, with Landlock, sight of nothing but what is compiled against.
+ */
+struct parser {
+    char *path;
+    char *includes; /* base folder */
+    char *features; /* of the kernel: file or folder */
+    uid_t uid;      /* of the child when we are root */
+    gid_t gid;
+    uint64_t deadline_ms; /* of a run */
+    size_t memory_max;    /* bytes of address space */
+    unsigned long major;  /* of its version; 0 until it is known */
+    bool may_fork;        /* this parser compiles nothing without a process of its own */
+};
+
+void parser_done(struct parser *parser);
+
+/* What policy is compiled against, folders below the base folder; the last is NULL. */
+extern const char *const parser_include_folders[];
+
+enum parser_task {
+    PARSER_VERSION, /* prints its version */
+    PARSER_FLATTEN, /* prints the text with its includes written out */
+    PARSER_COMPILE, /* prints what the kernel takes */
+};
+
+/* A policy with its includes: 256 KiB of text can name thousands of abstractions. */
+#define PARSER_FLAT_MAX (4 * 1024 * 1024)
+
+/* Takes policy text as a file that nobody can change; -1 for PARSER_VERSION. */
+_must_check_ int parser_text_file(const char *text, size_t len, int *ret_fd, struct error *err);
+/* The file's name in the parser's messages. The caller frees it. */
+char *parser_text_name(int text_fd);
+
+/* `done` as of child_start(). Reason CompilerUnavailable when the parser cannot be started. */
+_must_check_ int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
+                              int text_fd, child_fn done, void *userdata, struct child **ret,
+                              struct error *err);
