@@ -9,10 +9,10 @@
 #include "agent/diagnose.h"
 #include "agent/flatten.h"
 #include "agent/parser.h"
-#include "agent/textmode.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/policy/flags.h"
 #include "lib/policy/includes.h"
 
 /* Of the program, for its vocabulary. */
@@ -31,9 +31,6 @@ struct compilation {
   struct child *child;
   struct loop_timer *later; /* a failure before any child */
   struct compiled *compiled;
-  char *plain; /* the flattened text without spec.mode, should the one with it
-                  not compile */
-  size_t plain_len;
   struct error failure; /* of the flattened text, while the original is asked
                            for lines */
 };
@@ -52,7 +49,6 @@ static void compilation_free(struct compilation *compilation) {
     close(compilation->text_fd);
   loop_timer_free(compilation->later);
   compiled_free(compilation->compiled);
-  free(compilation->plain);
   error_done(&compilation->failure);
   free(compilation);
 }
@@ -228,6 +224,20 @@ static int check_attachments(const struct policy_profile *profile,
   return 0;
 }
 
+/* Never false while lib/policy and the parser read the flags alike. */
+static int check_mode(const struct policy_profile *profile,
+                      const struct blob *blob, struct error *err) {
+  enum policy_mode mode = blob_mode(blob);
+
+  if (profile->mode == POLICY_MODE_UNSET || profile->mode == mode)
+    return 0;
+  return error_set_reason(
+      err, -EINVAL, "InvalidPolicy",
+      "spec.mode is %s and the policy compiled with it is %s: leave spec.mode "
+      "out and give the profiles their flags in spec.policy",
+      policy_mode_name(profile->mode), policy_mode_name(mode));
+}
+
 /* Takes the parser's output. */
 static int accept_blob(struct compilation *compilation, struct buf *out,
                        struct error *err) {
@@ -246,54 +256,50 @@ static int accept_blob(struct compilation *compilation, struct buf *out,
     return error_set_reason(err, r, "InvalidPolicy", "%s", why);
   }
   r = check_attachments(profile, compiled->blob, err);
-  if (r == 0 && profile->mode != POLICY_MODE_UNSET)
-    blob_set_mode(compiled->data, compiled->blob, profile->mode);
-  return r;
+  return r < 0 ? r : check_mode(profile, compiled->blob, err);
 }
 
+/*
+ * Puts spec.mode into the text: the host compiles it at boot, and patching what
+ * was compiled would not do, as the parser leaves rules out of a profile that
+ * the text calls unconfined.
+ */
+static int write_mode(const struct policy_profile *profile, struct buf *text,
+                      struct error *err) {
+  _cleanup_error_ struct error failure = {0};
+  struct buf moded = BUF_INIT(PARSER_FLAT_MAX);
+
+  int r = policy_flags_rewrite(buf_string(text), text->len, profile->mode,
+                               &moded, &failure);
+  if (r < 0) {
+    buf_done(&moded);
+    return error_set_reason(
+        err, r, "InvalidPolicy",
+        "spec.mode %s cannot be written into the policy: %s",
+        policy_mode_name(profile->mode), error_message(&failure));
+  }
+  buf_done(text);
+  *text = moded;
+  return 0;
+}
+
+/* Takes the flattened text. */
 static int accept_text(struct compilation *compilation, const struct buf *out,
                        struct error *err) {
   struct compiled *compiled = compilation->compiled;
-  struct buf text = BUF_INIT(PARSER_FLAT_MAX);
-
-  int r = flatten_clean(buf_string(out), out->len, &text, err);
-  compiled->text_len = text.len;
-  compiled->text = buf_take(&text);
-  return r;
-}
-
-/* Compiles the text that is kept. */
-static void start_compile(struct compilation *compilation) {
-  start_stage(compilation, COMPILE, compilation->compiled->text,
-              compilation->compiled->text_len);
-}
-
-/* Writes spec.mode into the text, too: the host compiles it at boot. */
-static void write_mode(struct compilation *compilation) {
-  struct compiled *compiled = compilation->compiled;
   _cleanup_buf_ struct buf text = BUF_INIT(PARSER_FLAT_MAX);
 
-  if (compilation->profile->mode == POLICY_MODE_UNSET ||
-      textmode_apply(compiled->text, compiled->text_len,
-                     compilation->profile->mode, &text) < 0)
-    return;
-  compilation->plain = compiled->text;
-  compilation->plain_len = compiled->text_len;
+  int r = flatten_clean(buf_string(out), out->len, &text, err);
+  if (r == 0 && compilation->profile->mode != POLICY_MODE_UNSET)
+    r = write_mode(compilation->profile, &text, err);
+  if (r < 0)
+    return r;
   compiled->text_len = text.len;
   compiled->text = buf_take(&text);
+  return 0;
 }
 
-/* The text as it was before write_mode(); false when that is what failed. */
-static bool take_back_mode(struct compilation *compilation) {
-  struct compiled *compiled = compilation->compiled;
-
-  if (!compilation->plain)
-    return false;
-  free(compiled->text);
-  compiled->text = TAKE_PTR(compilation->plain);
-  compiled->text_len = compilation->plain_len;
-  return true;
-}
+/* --- the stages --- */
 
 static void on_flattened(struct compilation *compilation,
                          struct child_result *result) {
@@ -305,8 +311,8 @@ static void on_flattened(struct compilation *compilation,
     finish(compilation, &err);
     return;
   }
-  write_mode(compilation);
-  start_compile(compilation);
+  start_stage(compilation, COMPILE, compilation->compiled->text,
+              compilation->compiled->text_len);
 }
 
 static void on_compiled(struct compilation *compilation,
@@ -323,10 +329,6 @@ static void on_compiled(struct compilation *compilation,
     finish(compilation, &err);
     return;
   }
-  if (take_back_mode(compilation)) {
-    start_compile(compilation);
-    return;
-  }
   /* Its lines are those of the flattened text; the original tells them in its
    * author's terms. */
   error_move(&compilation->failure, &err);
@@ -341,7 +343,8 @@ static void on_explained(struct compilation *compilation,
   if (succeeded(result))
     error_set_reason(
         &err, -EINVAL, "CompileError",
-        "the policy compiles, but not with its includes written out: %s",
+        "the policy compiles, but not with its includes and spec.mode written "
+        "out: %s",
         error_message(&compilation->failure));
   else
     explain(compilation, result, &err);

@@ -21,11 +21,11 @@ struct compiled {
     /*
      * Flattened: without any include. An `abi <abi/…>` rule stays if there was one, since the text
      * would mean something else without it; it reads that file below the base folder. spec.mode is
-     * written into its flags wherever that compiles.
+     * written into its flags.
      */
     char *text;
     size_t text_len;
-    void *data; /* what the kernel takes, spec.mode applied */
+    void *data; /* what the kernel takes */
     size_t len;
     struct blob *blob;
 };
@@ -36,7 +36,8 @@ DEFINE_CLEANUP(struct compiled *, compiled_free)
 /*
  * `compiled` passes to the callee, NULL on failure. Reasons of failures: ForbiddenInclude,
  * CompileError (message `line N: …` relative to spec.policy), CompileTimeout, CompileResources,
- * InvalidPolicy (the decoder refused it; no profile in it), HostAttachment, CompilerUnavailable.
+ * InvalidPolicy (the decoder refused it; no profile in it; spec.mode cannot be written into it),
+ * HostAttachment, CompilerUnavailable.
  */
 typedef void (*compile_fn)(void *userdata, struct compiled *compiled, const struct error *err);
 

@@ -215,8 +215,25 @@ Test(compile, the_mode_applies_to_children_and_hats) {
   }
 }
 
-/* The host compiles the text at boot: it must come to what we load, and what we
- * load to the policy with nothing but its modes changed. */
+static struct outcome compile_in_mode(const char *text, enum policy_mode mode) {
+  struct policy_profile profile = profile_of(text);
+
+  profile.mode = mode;
+  struct outcome outcome = compile_profile(compiler, &profile);
+  cr_assert_eq(outcome.err.code, 0, "%s in %s: %s", text,
+               policy_mode_name(mode), error_message(&outcome.err));
+  return outcome;
+}
+
+static void assert_same_blob(const struct outcome *a, const struct outcome *b) {
+  cr_assert_eq(a->compiled->len, b->compiled->len, "%s", a->compiled->text);
+  cr_assert_eq(memcmp(a->compiled->data, b->compiled->data, a->compiled->len),
+               0, "%s", a->compiled->text);
+}
+
+/* The host compiles the text at boot: it must come to what we load. But for
+ * Unconfined, which newer compilers give no rules, that is the policy with
+ * nothing but its modes changed. */
 Test(compile, the_text_has_the_mode_as_well) {
   static const char *const texts[] = {
       "profile a {\n  /x r,\n}\n",
@@ -230,24 +247,65 @@ Test(compile, the_text_has_the_mode_as_well) {
   for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
     for (enum policy_mode mode = POLICY_ENFORCE; mode <= POLICY_UNCONFINED;
          mode++) {
-      struct policy_profile profile = profile_of(texts[i]);
-      _cleanup_outcome_ struct outcome plain =
-          compile_profile(compiler, &profile);
-      cr_assert_eq(plain.err.code, 0, "%s", error_message(&plain.err));
-      blob_set_mode(plain.compiled->data, plain.compiled->blob, mode);
-      profile.mode = mode;
       _cleanup_outcome_ struct outcome outcome =
-          compile_profile(compiler, &profile);
+          compile_in_mode(texts[i], mode);
       _cleanup_outcome_ struct outcome boot = compile(outcome.compiled->text);
-      cr_assert_eq(outcome.compiled->len, boot.compiled->len);
-      cr_assert_eq(memcmp(outcome.compiled->data, boot.compiled->data,
-                          boot.compiled->len),
-                   0, "%s", outcome.compiled->text);
-      cr_assert_eq(outcome.compiled->len, plain.compiled->len);
-      cr_assert_eq(memcmp(outcome.compiled->data, plain.compiled->data,
-                          plain.compiled->len),
-                   0, "%s", outcome.compiled->text);
+      assert_same_blob(&outcome, &boot);
+
+      _cleanup_outcome_ struct outcome plain = compile(texts[i]);
+      blob_set_mode(plain.compiled->data, plain.compiled->blob, mode);
+      if (mode != POLICY_UNCONFINED)
+        assert_same_blob(&outcome, &plain);
     }
+}
+
+/* A profile that its text calls unconfined may be compiled without its rules.
+ */
+Test(compile, a_mode_is_as_good_as_the_flag) {
+  static const char plain[] =
+      "profile a {\n  /x r,\n  profile b {\n    /y r,\n  }\n}\n";
+  static const char unconfined[] =
+      "profile a flags=(unconfined) {\n  /x r,\n"
+      "  profile b flags=(unconfined) {\n    /y r,\n  }\n}\n";
+
+  _cleanup_outcome_ struct outcome written = compile(plain);
+  _cleanup_outcome_ struct outcome set =
+      compile_in_mode(unconfined, POLICY_ENFORCE);
+  assert_same_blob(&set, &written);
+  _cleanup_outcome_ struct outcome open = compile(unconfined);
+  _cleanup_outcome_ struct outcome opened =
+      compile_in_mode(plain, POLICY_UNCONFINED);
+  assert_same_blob(&opened, &open);
+}
+
+Test(compile, a_mode_that_cannot_be_written_is_an_error) {
+  _cleanup_buf_ struct buf text = BUF_INIT(10000);
+
+  /* Deeper than policy_flags_rewrite() goes. */
+  buf_add_string(&text, "profile a {\n");
+  for (int i = 0; i < 70; i++)
+    buf_add_string(&text, "audit {\n");
+  buf_add_string(&text, "/x r,\n");
+  for (int i = 0; i < 70; i++)
+    buf_add_string(&text, "}\n");
+  buf_add_string(&text, "}\n");
+  assert_compiles(buf_string(&text));
+  struct policy_profile profile = profile_of(buf_string(&text));
+  profile.mode = POLICY_COMPLAIN;
+  _cleanup_outcome_ struct outcome outcome =
+      compile_profile(compiler, &profile);
+  cr_assert_str_eq(error_reason(&outcome.err, ""), "InvalidPolicy", "%s",
+                   error_message(&outcome.err));
+  cr_assert_not_null(strstr(error_message(&outcome.err),
+                            "spec.mode Complain cannot be written"));
+  cr_assert_not_null(strstr(error_message(&outcome.err), "line 65"), "%s",
+                     error_message(&outcome.err));
+}
+
+/* Flags that are newer than the compiler of this node. */
+Test(compile, an_unknown_flag_is_named_with_its_line) {
+  assert_fails("# a\nprofile a flags=(no_such_flag) {\n}\n", "CompileError",
+               "line 2: Invalid profile flag: no_such_flag.");
 }
 
 /* --- policy that means harm --- */

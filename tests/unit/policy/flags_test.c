@@ -70,6 +70,17 @@ static const struct rewrite_case CASES[] = {
      "profile a flags=(complain) { if defined @{X} { /x r, } else { /y r, } "
      "hat h flags=(complain) { } }",
      "profile a { if defined @{X} { /x r, } else { /y r, } hat h { } }"},
+    {"profile a /x flags=(attach_disconnected, complain,audit) { }",
+     "profile a /x flags=(attach_disconnected, complain,audit) { }",
+     "profile a /x flags=(attach_disconnected, audit) { }"},
+    {"profile a flags = ( unconfined , audit ) { }", "profile a flags = ( complain , audit ) { }",
+     "profile a flags = ( audit ) { }"},
+    {"profile a /x xattrs=(user.a=b) { }", "profile a /x xattrs=(user.a=b) flags=(complain) { }",
+     "profile a /x xattrs=(user.a=b) { }"},
+    {"/x{,y} {\n}\n\"/a b\" {\n}\nprofile c{,d} {}",
+     "/x{,y} flags=(complain) {\n}\n\"/a b\" flags=(complain) {\n}\n"
+     "profile c{,d} flags=(complain) {}",
+     "/x{,y} {\n}\n\"/a b\" {\n}\nprofile c{,d} {}"},
     {"", "", ""},
     {"# only a comment", "# only a comment", "# only a comment"},
 };
@@ -89,6 +100,34 @@ Test(flags, each_case)
         cr_expect_str_eq(buf_string(&enforce), CASES[i].enforce);
         cr_expect_eq(rewrite(CASES[i].text, POLICY_MODE_UNSET, &unset, &err), 0);
         cr_expect_str_eq(buf_string(&unset), CASES[i].text);
+    }
+}
+
+Test(flags, rules_stay_as_they_are)
+{
+    static const char *const rules[] = {
+        "@{A}=x {y,z}\n@{B} += \\\n  q\n",
+        "$c = true\n",
+        "@{A}/{a,b}/** rw,\n\"/a {\" r,\n/a,b r,\n",
+        "owner {\n/x r,\n}\naudit deny {\n/y r,\n}\n",
+        "if $c {\n/x r,\n} else {\n/y r,\n}\n",
+        "mount options=(rw, bind) /a{b,c} -> /d,\ndbus (send) bus=session peer=(name=x),\n",
+        "# profile x {\n/x r, # profile y {\n",
+        "change_profile -> @{A}//{b,c},\n/x px -> y,\n",
+        "signal (send) peer={a,b},\nnetwork (read, write) inet,\n",
+        "deny /{a,b} w,\nfile,\nset rlimit nofile <= 3,\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        _cleanup_free_ char *text = xasprintf("profile p {\n%s}\n# end", rules[i]);
+        _cleanup_free_ char *expected =
+            xasprintf("profile p flags=(complain) {\n%s}\n# end", rules[i]);
+        _cleanup_buf_ struct buf out = BUF_INIT(4096);
+        _cleanup_error_ struct error err = {0};
+
+        cr_expect_eq(rewrite(text, POLICY_COMPLAIN, &out, &err), 0, "%s: %s", text,
+                     error_message(&err));
+        cr_expect_str_eq(buf_string(&out), expected);
     }
 }
 
