@@ -21,377 +21,342 @@
 enum stage { FLATTEN, COMPILE, EXPLAIN };
 
 struct compilation {
-  struct compiler *compiler;
-  const struct policy_profile *profile;
-  compile_fn fn;
-  void *userdata;
+    struct compiler *compiler;
+    const struct policy_profile *profile;
+    compile_fn fn;
+    void *userdata;
 
-  enum stage stage;
-  int text_fd;
-  struct child *child;
-  struct loop_timer *later; /* a failure before any child */
-  struct compiled *compiled;
-  struct error failure; /* of the flattened text, while the original is asked
-                           for lines */
+    enum stage stage;
+    int text_fd;
+    struct child *child;
+    struct loop_timer *later; /* a failure before any child */
+    struct compiled *compiled;
+    struct error failure; /* of the flattened text, while the original is asked for lines */
 };
 
-void compiled_free(struct compiled *compiled) {
-  if (!compiled)
-    return;
-  free(compiled->text);
-  free(compiled->data);
-  blob_free(compiled->blob);
-  free(compiled);
+void compiled_free(struct compiled *compiled)
+{
+    if (!compiled)
+        return;
+    free(compiled->text);
+    free(compiled->data);
+    blob_free(compiled->blob);
+    free(compiled);
 }
 
-static void compilation_free(struct compilation *compilation) {
-  if (compilation->text_fd >= 0)
-    close(compilation->text_fd);
-  loop_timer_free(compilation->later);
-  compiled_free(compilation->compiled);
-  error_done(&compilation->failure);
-  free(compilation);
+static void compilation_free(struct compilation *compilation)
+{
+    if (compilation->text_fd >= 0)
+        close(compilation->text_fd);
+    loop_timer_free(compilation->later);
+    compiled_free(compilation->compiled);
+    error_done(&compilation->failure);
+    free(compilation);
 }
 
-static void finish(struct compilation *compilation, const struct error *err) {
-  struct compiled *compiled =
-      err->code ? NULL : TAKE_PTR(compilation->compiled);
+static void finish(struct compilation *compilation, const struct error *err)
+{
+    struct compiled *compiled = err->code ? NULL : TAKE_PTR(compilation->compiled);
 
-  compilation->fn(compilation->userdata, compiled, err);
-  compilation_free(compilation);
+    compilation->fn(compilation->userdata, compiled, err);
+    compilation_free(compilation);
 }
 
-static void fail_later(void *userdata) {
-  struct compilation *compilation = userdata;
-  _cleanup_error_ struct error err = {0};
+static void fail_later(void *userdata)
+{
+    struct compilation *compilation = userdata;
+    _cleanup_error_ struct error err = {0};
 
-  error_move(&err, &compilation->failure);
-  finish(compilation, &err);
+    error_move(&err, &compilation->failure);
+    finish(compilation, &err);
 }
 
 static void on_child(void *userdata, struct child_result *result);
 
 /* Starts the parser on `text`, or fails from the loop. */
-static void start_stage(struct compilation *compilation, enum stage stage,
-                        const char *text, size_t len) {
-  struct compiler *compiler = compilation->compiler;
-  enum parser_task task = stage == FLATTEN ? PARSER_FLATTEN : PARSER_COMPILE;
-  _cleanup_error_ struct error err = {0};
+static void start_stage(struct compilation *compilation, enum stage stage, const char *text,
+                        size_t len)
+{
+    struct compiler *compiler = compilation->compiler;
+    enum parser_task task = stage == FLATTEN ? PARSER_FLATTEN : PARSER_COMPILE;
+    _cleanup_error_ struct error err = {0};
 
-  compilation->stage = stage;
-  if (compilation->text_fd >= 0)
-    close(TAKE_FD(compilation->text_fd));
-  int r = parser_text_file(text, len, &compilation->text_fd, &err);
-  if (r == 0)
-    r = parser_start(compiler_parser(compiler), compiler_loop(compiler), task,
-                     compilation->text_fd, on_child, compilation,
-                     &compilation->child, &err);
-  if (r < 0) {
-    error_move(&compilation->failure, &err);
-    loop_timer_start(compilation->later, 0);
-  }
+    compilation->stage = stage;
+    if (compilation->text_fd >= 0)
+        close(TAKE_FD(compilation->text_fd));
+    int r = parser_text_file(text, len, &compilation->text_fd, &err);
+    if (r == 0)
+        r = parser_start(compiler_parser(compiler), compiler_loop(compiler), task,
+                         compilation->text_fd, on_child, compilation, &compilation->child, &err);
+    if (r < 0) {
+        error_move(&compilation->failure, &err);
+        loop_timer_start(compilation->later, 0);
+    }
 }
 
 /* --- failures --- */
 
-static bool ran_out_of_memory(const struct child_result *result) {
-  static const char *const signs[] = {"bad_alloc", "emory alloc",
-                                      "allocate memory", "out of memory",
-                                      "Out of memory"};
+static bool ran_out_of_memory(const struct child_result *result)
+{
+    static const char *const signs[] = {"bad_alloc", "emory alloc", "allocate memory",
+                                        "out of memory", "Out of memory"};
 
-  for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
-    if (strstr(buf_string(&result->err), signs[i]))
-      return true;
-  return false;
+    for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+        if (strstr(buf_string(&result->err), signs[i]))
+            return true;
+    return false;
 }
 
-static int fail_resources(const struct compilation *compilation,
-                          const struct child_result *result,
-                          struct error *err) {
-  const struct parser *parser = compiler_parser(compilation->compiler);
+static int fail_resources(const struct compilation *compilation, const struct child_result *result,
+                          struct error *err)
+{
+    const struct parser *parser = compiler_parser(compilation->compiler);
 
-  if (result->timed_out || result->signal == SIGXCPU)
-    return error_set_reason(
-        err, -ETIMEDOUT, "CompileTimeout",
-        "the policy does not compile within %llu s: simplify its rules, "
-        "above all alternations and ** in the middle of paths",
-        (unsigned long long)(parser->deadline_ms + 999) / 1000);
-  if (result->output_exceeded)
-    return error_set_reason(
-        err, -EFBIG, "CompileResources",
-        compilation->stage == FLATTEN
-            ? "the policy with its includes is larger than %d MiB: include "
-              "less, or less often"
-            : "the compiled policy is larger than %d MiB: split it into "
-              "several objects",
-        (compilation->stage == FLATTEN ? PARSER_FLAT_MAX : BLOB_SIZE_MAX) >>
-            20);
-  return error_set_reason(
-      err, -ENOMEM, "CompileResources",
-      "the compiler needs more than %zu MiB of memory or crashes on this "
-      "policy (%s): simplify its rules",
-      parser->memory_max >> 20,
-      result->signal ? strsignal(result->signal) : "out of memory");
+    if (result->timed_out || result->signal == SIGXCPU)
+        return error_set_reason(err, -ETIMEDOUT, "CompileTimeout",
+                                "the policy does not compile within %llu s: simplify its rules, "
+                                "above all alternations and ** in the middle of paths",
+                                (unsigned long long) (parser->deadline_ms + 999) / 1000);
+    if (result->output_exceeded)
+        return error_set_reason(err, -EFBIG, "CompileResources",
+                                compilation->stage == FLATTEN
+                                    ? "the policy with its includes is larger than %d MiB: include "
+                                      "less, or less often"
+                                    : "the compiled policy is larger than %d MiB: split it into "
+                                      "several objects",
+                                (compilation->stage == FLATTEN ? PARSER_FLAT_MAX : BLOB_SIZE_MAX) >>
+                                    20);
+    return error_set_reason(err, -ENOMEM, "CompileResources",
+                            "the compiler needs more than %zu MiB of memory or crashes on this "
+                            "policy (%s): simplify its rules",
+                            parser->memory_max >> 20,
+                            result->signal ? strsignal(result->signal) : "out of memory");
 }
 
-/* What the parser said. Its program is read for the words that it may use, and
- * only then: it is larger than all else that the agent keeps. */
-static int fail_compile(const struct compilation *compilation,
-                        const struct child_result *result, struct error *err) {
-  const struct parser *parser = compiler_parser(compilation->compiler);
-  _cleanup_free_ char *file = parser_text_name(compilation->text_fd);
-  _cleanup_buf_ struct buf program = BUF_INIT(PROGRAM_MAX);
+/* What the parser said. Its program is read for the words that it may use, and only then: it is
+ * larger than all else that the agent keeps. */
+static int fail_compile(const struct compilation *compilation, const struct child_result *result,
+                        struct error *err)
+{
+    const struct parser *parser = compiler_parser(compilation->compiler);
+    _cleanup_free_ char *file = parser_text_name(compilation->text_fd);
+    _cleanup_buf_ struct buf program = BUF_INIT(PROGRAM_MAX);
 
-  /* Without it more words are left out. */
-  (void)!fs_read(AT_FDCWD, parser->path, &program, NULL);
-  const struct diagnose_options options = {
-      .file = file,
-      .includes = parser->includes,
-      .text = compilation->profile->text,
-      .text_len = compilation->profile->text_len,
-      .parser = buf_string(&program),
-      .parser_len = program.len,
-  };
-  _cleanup_free_ char *message = diagnose(&options, buf_string(&result->err));
+    /* Without it more words are left out. */
+    (void) !fs_read(AT_FDCWD, parser->path, &program, NULL);
+    const struct diagnose_options options = {
+        .file = file,
+        .includes = parser->includes,
+        .text = compilation->profile->text,
+        .text_len = compilation->profile->text_len,
+        .parser = buf_string(&program),
+        .parser_len = program.len,
+    };
+    _cleanup_free_ char *message = diagnose(&options, buf_string(&result->err));
 
-  return error_set_reason(err, -EINVAL, "CompileError", "%s", message);
+    return error_set_reason(err, -EINVAL, "CompileError", "%s", message);
 }
 
-static bool succeeded(const struct child_result *result) {
-  return result->exit_status == 0 && !result->timed_out &&
-         !result->output_exceeded;
+static bool succeeded(const struct child_result *result)
+{
+    return result->exit_status == 0 && !result->timed_out && !result->output_exceeded;
 }
 
-static int explain(const struct compilation *compilation,
-                   const struct child_result *result, struct error *err) {
-  if (result->timed_out || result->output_exceeded || result->signal ||
-      ran_out_of_memory(result))
-    return fail_resources(compilation, result, err);
-  return fail_compile(compilation, result, err);
+static int explain(const struct compilation *compilation, const struct child_result *result,
+                   struct error *err)
+{
+    if (result->timed_out || result->output_exceeded || result->signal || ran_out_of_memory(result))
+        return fail_resources(compilation, result, err);
+    return fail_compile(compilation, result, err);
 }
 
 /* --- what is taken --- */
 
-/*
- * What the text gives as the profile's attachment: `profile NAME /path …`.
- * Blobs of older parsers have its state machine alone. NULL when it is not
- * found there; the caller frees it.
- */
-static char *find_attachment(const struct policy_profile *profile,
-                             const char *name) {
-  static const char keyword[] = "profile";
-  size_t len = strlen(name);
-
-  for (const char *at = profile->text; (at = strstr(at, keyword)); at++) {
-    const char *found = at + strlen(keyword);
-    size_t blanks = strspn(found, " \t");
-    found += blanks;
-    found += *found == '"';
-    if (blanks == 0 || strncmp(found, name, len) != 0)
-      continue;
-    found += len;
-    found += *found == '"';
-    blanks = strspn(found, " \t\n");
-    found += blanks;
-    if (blanks && (*found == '/' || *found == '@' || *found == '"'))
-      return xstrndup(found, strcspn(found, " \t\n"));
-  }
-  return NULL;
-}
-
-static int check_attachments(const struct policy_profile *profile,
-                             const struct blob *blob, struct error *err) {
-  for (size_t i = 0; i < blob->count && !profile->allow_host_attachment; i++) {
-    const struct blob_profile *p = &blob->profiles[i];
-    if (!p->attaches)
-      continue;
-    _cleanup_free_ char *found = find_attachment(profile, p->name);
-    const char *attachment = p->attachment ? p->attachment : found;
-    if (attachment && strcmp(attachment, p->name) != 0)
-      return error_set_reason(
-          err, -EPERM, "HostAttachment",
-          "profile \"%s\" attaches to \"%s\" and would confine the host's "
-          "programs there: "
-          "leave the attachment out, or set spec.allowHostAttachment to true",
-          p->name, attachment);
-    return error_set_reason(err, -EPERM, "HostAttachment",
-                            "profile \"%s\" attaches to paths and would "
-                            "confine the host's programs there: give it "
-                            "a name that is no path and no attachment, or set "
-                            "spec.allowHostAttachment to true",
-                            p->name);
-  }
-  return 0;
+static int check_attachments(const struct policy_profile *profile, const struct blob *blob,
+                             struct error *err)
+{
+    for (size_t i = 0; i < blob->count && !profile->allow_host_attachment; i++) {
+        const struct blob_profile *p = &blob->profiles[i];
+        if (!p->attaches)
+            continue;
+        /* Older compilers give a pattern as a state machine alone. */
+        if (p->attachment && strcmp(p->attachment, p->name) != 0)
+            return error_set_reason(
+                err, -EPERM, "HostAttachment",
+                "profile \"%s\" attaches to \"%s\" and would confine the host's programs there: "
+                "leave the attachment out, or set spec.allowHostAttachment to true",
+                p->name, p->attachment);
+        return error_set_reason(
+            err, -EPERM, "HostAttachment",
+            "profile \"%s\" attaches to paths and would confine the host's programs there: give it "
+            "a name that is no path and no attachment, or set spec.allowHostAttachment to true",
+            p->name);
+    }
+    return 0;
 }
 
 /* Never false while lib/policy and the parser read the flags alike. */
-static int check_mode(const struct policy_profile *profile,
-                      const struct blob *blob, struct error *err) {
-  enum policy_mode mode = blob_mode(blob);
+static int check_mode(const struct policy_profile *profile, const struct blob *blob,
+                      struct error *err)
+{
+    enum policy_mode mode = blob_mode(blob);
 
-  if (profile->mode == POLICY_MODE_UNSET || profile->mode == mode)
-    return 0;
-  return error_set_reason(
-      err, -EINVAL, "InvalidPolicy",
-      "spec.mode is %s and the policy compiled with it is %s: leave spec.mode "
-      "out and give the profiles their flags in spec.policy",
-      policy_mode_name(profile->mode), policy_mode_name(mode));
+    if (profile->mode == POLICY_MODE_UNSET || profile->mode == mode)
+        return 0;
+    return error_set_reason(
+        err, -EINVAL, "InvalidPolicy",
+        "spec.mode is %s and the policy compiled with it is %s: leave spec.mode "
+        "out and give the profiles their flags in spec.policy",
+        policy_mode_name(profile->mode), policy_mode_name(mode));
 }
 
 /* Takes the parser's output. */
-static int accept_blob(struct compilation *compilation, struct buf *out,
-                       struct error *err) {
-  const struct policy_profile *profile = compilation->profile;
-  struct compiled *compiled = compilation->compiled;
+static int accept_blob(struct compilation *compilation, struct buf *out, struct error *err)
+{
+    const struct policy_profile *profile = compilation->profile;
+    struct compiled *compiled = compilation->compiled;
 
-  compiled->len = out->len;
-  compiled->data = buf_take(out);
-  if (compiled->len == 0)
-    return error_set_reason(
-        err, -EINVAL, "InvalidPolicy",
-        "spec.policy declares no profile: write profile NAME { … }");
-  int r = blob_decode(compiled->data, compiled->len, &compiled->blob, err);
-  if (r < 0) {
-    _cleanup_free_ char *why = xstrdup(error_message(err));
-    return error_set_reason(err, r, "InvalidPolicy", "%s", why);
-  }
-  r = check_attachments(profile, compiled->blob, err);
-  return r < 0 ? r : check_mode(profile, compiled->blob, err);
+    compiled->len = out->len;
+    compiled->data = buf_take(out);
+    if (compiled->len == 0)
+        return error_set_reason(err, -EINVAL, "InvalidPolicy",
+                                "spec.policy declares no profile: write profile NAME { … }");
+    int r = blob_decode(compiled->data, compiled->len, &compiled->blob, err);
+    if (r < 0) {
+        _cleanup_free_ char *why = xstrdup(error_message(err));
+        return error_set_reason(err, r, "InvalidPolicy", "%s", why);
+    }
+    r = check_attachments(profile, compiled->blob, err);
+    return r < 0 ? r : check_mode(profile, compiled->blob, err);
 }
 
 /*
- * Puts spec.mode into the text: the host compiles it at boot, and patching what
- * was compiled would not do, as the parser leaves rules out of a profile that
- * the text calls unconfined.
+ * Puts spec.mode into the text: the host compiles it at boot, and patching what was compiled would
+ * not do, as the parser leaves rules out of a profile that the text calls unconfined.
  */
-static int write_mode(const struct policy_profile *profile, struct buf *text,
-                      struct error *err) {
-  _cleanup_error_ struct error failure = {0};
-  struct buf moded = BUF_INIT(PARSER_FLAT_MAX);
+static int write_mode(const struct policy_profile *profile, struct buf *text, struct error *err)
+{
+    _cleanup_error_ struct error failure = {0};
+    struct buf moded = BUF_INIT(PARSER_FLAT_MAX);
 
-  int r = policy_flags_rewrite(buf_string(text), text->len, profile->mode,
-                               &moded, &failure);
-  if (r < 0) {
-    buf_done(&moded);
-    return error_set_reason(
-        err, r, "InvalidPolicy",
-        "spec.mode %s cannot be written into the policy: %s",
-        policy_mode_name(profile->mode), error_message(&failure));
-  }
-  buf_done(text);
-  *text = moded;
-  return 0;
+    int r = policy_flags_rewrite(buf_string(text), text->len, profile->mode, &moded, &failure);
+    if (r < 0) {
+        buf_done(&moded);
+        return error_set_reason(err, r, "InvalidPolicy",
+                                "spec.mode %s cannot be written into the policy: %s",
+                                policy_mode_name(profile->mode), error_message(&failure));
+    }
+    buf_done(text);
+    *text = moded;
+    return 0;
 }
 
 /* Takes the flattened text. */
-static int accept_text(struct compilation *compilation, const struct buf *out,
-                       struct error *err) {
-  struct compiled *compiled = compilation->compiled;
-  _cleanup_buf_ struct buf text = BUF_INIT(PARSER_FLAT_MAX);
+static int accept_text(struct compilation *compilation, const struct buf *out, struct error *err)
+{
+    struct compiled *compiled = compilation->compiled;
+    _cleanup_buf_ struct buf text = BUF_INIT(PARSER_FLAT_MAX);
 
-  int r = flatten_clean(buf_string(out), out->len, &text, err);
-  if (r == 0 && compilation->profile->mode != POLICY_MODE_UNSET)
-    r = write_mode(compilation->profile, &text, err);
-  if (r < 0)
-    return r;
-  compiled->text_len = text.len;
-  compiled->text = buf_take(&text);
-  return 0;
+    int r = flatten_clean(buf_string(out), out->len, &text, err);
+    if (r == 0 && compilation->profile->mode != POLICY_MODE_UNSET)
+        r = write_mode(compilation->profile, &text, err);
+    if (r < 0)
+        return r;
+    compiled->text_len = text.len;
+    compiled->text = buf_take(&text);
+    return 0;
 }
 
 /* --- the stages --- */
 
-static void on_flattened(struct compilation *compilation,
-                         struct child_result *result) {
-  _cleanup_error_ struct error err = {0};
-  int r = succeeded(result) ? accept_text(compilation, &result->out, &err)
-                            : explain(compilation, result, &err);
+static void on_flattened(struct compilation *compilation, struct child_result *result)
+{
+    _cleanup_error_ struct error err = {0};
+    int r = succeeded(result) ? accept_text(compilation, &result->out, &err)
+                              : explain(compilation, result, &err);
 
-  if (r < 0) {
+    if (r < 0) {
+        finish(compilation, &err);
+        return;
+    }
+    start_stage(compilation, COMPILE, compilation->compiled->text, compilation->compiled->text_len);
+}
+
+static void on_compiled(struct compilation *compilation, struct child_result *result)
+{
+    _cleanup_error_ struct error err = {0};
+
+    if (succeeded(result)) {
+        accept_blob(compilation, &result->out, &err);
+        finish(compilation, &err);
+        return;
+    }
+    int r = explain(compilation, result, &err);
+    if (r != -EINVAL) {
+        finish(compilation, &err);
+        return;
+    }
+    /* Its lines are those of the flattened text; the original tells them in its author's terms. */
+    error_move(&compilation->failure, &err);
+    start_stage(compilation, EXPLAIN, compilation->profile->text, compilation->profile->text_len);
+}
+
+static void on_explained(struct compilation *compilation, struct child_result *result)
+{
+    _cleanup_error_ struct error err = {0};
+
+    if (succeeded(result))
+        error_set_reason(&err, -EINVAL, "CompileError",
+                         "the policy compiles, but not with its includes and spec.mode written "
+                         "out: %s",
+                         error_message(&compilation->failure));
+    else
+        explain(compilation, result, &err);
     finish(compilation, &err);
-    return;
-  }
-  start_stage(compilation, COMPILE, compilation->compiled->text,
-              compilation->compiled->text_len);
 }
 
-static void on_compiled(struct compilation *compilation,
-                        struct child_result *result) {
-  _cleanup_error_ struct error err = {0};
+static void on_child(void *userdata, struct child_result *result)
+{
+    struct compilation *compilation = userdata;
 
-  if (succeeded(result)) {
-    accept_blob(compilation, &result->out, &err);
-    finish(compilation, &err);
-    return;
-  }
-  int r = explain(compilation, result, &err);
-  if (r != -EINVAL) {
-    finish(compilation, &err);
-    return;
-  }
-  /* Its lines are those of the flattened text; the original tells them in its
-   * author's terms. */
-  error_move(&compilation->failure, &err);
-  start_stage(compilation, EXPLAIN, compilation->profile->text,
-              compilation->profile->text_len);
+    compilation->child = NULL;
+    switch (compilation->stage) {
+    case FLATTEN:
+        on_flattened(compilation, result);
+        break;
+    case COMPILE:
+        on_compiled(compilation, result);
+        break;
+    case EXPLAIN:
+        on_explained(compilation, result);
+        break;
+    }
 }
 
-static void on_explained(struct compilation *compilation,
-                         struct child_result *result) {
-  _cleanup_error_ struct error err = {0};
+struct compilation *compiler_run(struct compiler *compiler, const struct policy_profile *profile,
+                                 compile_fn fn, void *userdata)
+{
+    struct compilation *compilation = xcalloc(1, sizeof(*compilation));
 
-  if (succeeded(result))
-    error_set_reason(
-        &err, -EINVAL, "CompileError",
-        "the policy compiles, but not with its includes and spec.mode written "
-        "out: %s",
-        error_message(&compilation->failure));
-  else
-    explain(compilation, result, &err);
-  finish(compilation, &err);
+    *compilation = (struct compilation){
+        .compiler = compiler,
+        .profile = profile,
+        .fn = fn,
+        .userdata = userdata,
+        .text_fd = -1,
+        .later = loop_timer_new(compiler_loop(compiler), fail_later, compilation),
+        .compiled = xcalloc(1, sizeof(struct compiled)),
+    };
+    if (policy_includes_check(profile->text, profile->text_len, &compilation->failure) < 0 ||
+        compiler_refresh(compiler, &compilation->failure) < 0)
+        loop_timer_start(compilation->later, 0);
+    else
+        start_stage(compilation, FLATTEN, profile->text, profile->text_len);
+    return compilation;
 }
 
-static void on_child(void *userdata, struct child_result *result) {
-  struct compilation *compilation = userdata;
-
-  compilation->child = NULL;
-  switch (compilation->stage) {
-  case FLATTEN:
-    on_flattened(compilation, result);
-    break;
-  case COMPILE:
-    on_compiled(compilation, result);
-    break;
-  case EXPLAIN:
-    on_explained(compilation, result);
-    break;
-  }
-}
-
-struct compilation *compiler_run(struct compiler *compiler,
-                                 const struct policy_profile *profile,
-                                 compile_fn fn, void *userdata) {
-  struct compilation *compilation = xcalloc(1, sizeof(*compilation));
-
-  *compilation = (struct compilation){
-      .compiler = compiler,
-      .profile = profile,
-      .fn = fn,
-      .userdata = userdata,
-      .text_fd = -1,
-      .later = loop_timer_new(compiler_loop(compiler), fail_later, compilation),
-      .compiled = xcalloc(1, sizeof(struct compiled)),
-  };
-  if (policy_includes_check(profile->text, profile->text_len,
-                            &compilation->failure) < 0 ||
-      compiler_refresh(compiler, &compilation->failure) < 0)
-    loop_timer_start(compilation->later, 0);
-  else
-    start_stage(compilation, FLATTEN, profile->text, profile->text_len);
-  return compilation;
-}
-
-void compilation_cancel(struct compilation *compilation) {
-  child_abandon(compilation->child);
-  compilation_free(compilation);
+void compilation_cancel(struct compilation *compilation)
+{
+    child_abandon(compilation->child);
+    compilation_free(compilation);
 }
