@@ -7,10 +7,9 @@
 #include <sys/utsname.h>
 
 #include "agent/agent_metrics.h"
-#include "agent/listen.h"
+#include "agent/agent_reconciler.h"
 #include "agent/node.h"
 #include "agent/publisher.h"
-#include "agent/reconcile.h"
 #include "agent/source_cluster.h"
 #include "agent/source_folder.h"
 #include "agent/table.h"
@@ -19,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "agent/listen.h"
 #include "lib/serve/health.h"
 
 /* A node whose AppArmor cannot be used now is looked at again. */
@@ -42,7 +42,7 @@ struct agent {
 
     /* The node's side; nothing of it without a usable kernel. */
     struct host host;
-    struct reconciler *reconciler;
+    struct agent_reconciler *reconciler;
     struct error disabled; /* why there is none */
     uint64_t disabled_ms;  /* since when */
     struct loop_timer *kernel_timer;
@@ -76,7 +76,7 @@ static void on_changed(void *userdata)
 
     if (agent->publisher)
         publisher_changed(agent->publisher);
-    else if (reconciler_idle(agent->reconciler))
+    else if (agent_reconciler_idle(agent->reconciler))
         loop_timer_start(agent->table_timer, 0);
     else if (!loop_timer_active(agent->table_timer))
         loop_timer_start(agent->table_timer, TABLE_DELAY_MS);
@@ -100,14 +100,14 @@ static bool is_ready(void *userdata)
 {
     const struct agent *agent = userdata;
 
-    return !agent->reconciler || reconciler_decided(agent->reconciler);
+    return !agent->reconciler || agent_reconciler_decided(agent->reconciler);
 }
 
 static bool is_busy(void *userdata)
 {
     const struct agent *agent = userdata;
 
-    return agent->reconciler && !reconciler_idle(agent->reconciler);
+    return agent->reconciler && !agent_reconciler_idle(agent->reconciler);
 }
 
 /* The kernel may still hold what it held when it was last looked at. */
@@ -154,14 +154,14 @@ static void on_answered(void *userdata)
     const struct agent *agent = userdata;
 
     if (agent->reconciler)
-        reconciler_labels_changed(agent->reconciler);
+        agent_reconciler_labels_changed(agent->reconciler);
 }
 
 static void on_kernel_changed(void *userdata)
 {
     const struct agent *agent = userdata;
 
-    reconciler_kernel_changed(agent->reconciler);
+    agent_reconciler_kernel_changed(agent->reconciler);
 }
 
 static void on_source_changed(void *userdata, const char *name)
@@ -169,7 +169,7 @@ static void on_source_changed(void *userdata, const char *name)
     const struct agent *agent = userdata;
 
     if (agent->reconciler)
-        reconciler_changed(agent->reconciler, name);
+        agent_reconciler_changed(agent->reconciler, name);
 }
 
 static void on_source_all_changed(void *userdata)
@@ -177,7 +177,7 @@ static void on_source_all_changed(void *userdata)
     const struct agent *agent = userdata;
 
     if (agent->reconciler) {
-        reconciler_all_changed(agent->reconciler);
+        agent_reconciler_all_changed(agent->reconciler);
         on_changed(userdata);
     }
 }
@@ -202,9 +202,9 @@ static void print_table(struct agent *agent)
 static void show_table(void *userdata)
 {
     struct agent *agent = userdata;
-    bool idle = reconciler_idle(agent->reconciler);
+    bool idle = agent_reconciler_idle(agent->reconciler);
 
-    if (!reconciler_decided(agent->reconciler) || (agent->options.once && !idle))
+    if (!agent_reconciler_decided(agent->reconciler) || (agent->options.once && !idle))
         return;
     print_table(agent);
     if (agent->options.once)
@@ -242,7 +242,7 @@ static void fill_host(struct agent *agent, struct kernel *kernel)
 
 static void start_reconciler(struct agent *agent)
 {
-    struct reconciler_options options = {
+    struct agent_reconciler_options options = {
         .host = &agent->host,
         .source = agent->source,
         .proc = agent->options.proc,
@@ -254,10 +254,10 @@ static void start_reconciler(struct agent *agent)
     };
     _cleanup_error_ struct error err = {0};
 
-    agent->reconciler = reconciler_new(&options);
+    agent->reconciler = agent_reconciler_new(&options);
     if (kernel_watch(agent->host.kernel, on_kernel_changed, agent, &err) < 0)
         log_warn("changes of the kernel's policy will not be noticed", "err", error_message(&err));
-    if (reconciler_start(agent->reconciler, &err) < 0)
+    if (agent_reconciler_start(agent->reconciler, &err) < 0)
         log_error("ownership files cannot be read", "err", error_message(&err));
 }
 
@@ -471,7 +471,7 @@ bool agent_free(struct agent *agent)
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */
     kernel_free(agent->host.kernel);
-    reconciler_free(agent->reconciler);
+    agent_reconciler_free(agent->reconciler);
     publisher_free(agent->publisher);
     source_free(agent->source);
     node_free(agent->node);

@@ -13,7 +13,8 @@ struct record *round_record(const struct round *round)
     return records_get(round->reconciler->host->records, round->key);
 }
 
-struct round *round_begin(struct reconciler *reconciler, const char *key, struct kube_work *work)
+struct round *round_begin(struct agent_reconciler *reconciler, const char *key,
+                          struct kube_work *work)
 {
     struct round *round = xcalloc(1, sizeof(*round));
 
@@ -39,13 +40,13 @@ void round_free(struct round *round)
 
 void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms)
 {
-    struct reconciler *reconciler = round->reconciler;
+    struct agent_reconciler *reconciler = round->reconciler;
     struct kube_work *work = round->work;
 
     round_free(round);
     kube_work_done(work, (struct kube_result){.outcome = outcome, .after_ms = after_ms});
     if (!reconciler->decided)
-        reconciler->decided = reconciler_decided(reconciler);
+        reconciler->decided = agent_reconciler_decided(reconciler);
     reconciler->options.changed(reconciler->options.userdata);
 }
 
@@ -65,7 +66,7 @@ void round_show(const struct round *round, enum profile_phase phase, const char 
     report_state(round->reconciler->host, round_record(round), phase, reason, message);
 }
 
-void round_wake_others(struct reconciler *reconciler, const struct record *except)
+void round_wake_others(struct agent_reconciler *reconciler, const struct record *except)
 {
     const struct record *record;
     size_t position = 0;
@@ -78,7 +79,7 @@ void round_wake_others(struct reconciler *reconciler, const struct record *excep
 /*
  * The label goes only when what it promises has been missing for a minute, whatever failed.
  */
-static void check_lost(struct reconciler *reconciler, struct record *record)
+static void check_lost(struct agent_reconciler *reconciler, struct record *record)
 {
     uint64_t now = clock_monotonic_ms();
 

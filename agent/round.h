@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/agent_reconciler.h"
 #include "agent/drain.h"
 #include "agent/host.h"
 #include "agent/install.h"
-#include "agent/reconcile.h"
 #include "agent/source.h"
 #include "lib/base/loop.h"
 #include "lib/kube/workqueue.h"
@@ -17,8 +17,8 @@
  * round_release.c) and how it ends (round_settle.c). A function that takes the round over ends it,
  * now or from a later callback.
  */
-struct reconciler {
-    struct reconciler_options options;
+struct agent_reconciler {
+    struct agent_reconciler_options options;
     const struct host *host;
     struct kube_workqueue *queue;
     struct drain *drain;
@@ -28,7 +28,7 @@ struct reconciler {
 };
 
 struct round {
-    struct reconciler *reconciler;
+    struct agent_reconciler *reconciler;
     struct kube_work *work;
     const char *key;
     struct round *next, **place;
@@ -39,7 +39,8 @@ struct round {
     bool wanted;                /* the source has the object and it selects this node */
 };
 
-struct round *round_begin(struct reconciler *reconciler, const char *key, struct kube_work *work);
+struct round *round_begin(struct agent_reconciler *reconciler, const char *key,
+                          struct kube_work *work);
 /* Without ending the work: the queue goes, too. */
 void round_free(struct round *round);
 void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms);
@@ -53,7 +54,7 @@ void round_show(const struct round *round, enum profile_phase phase, const char 
 /* Shows the failure; `reason` is for errors that carry none. The round goes on. */
 void round_fail(const struct round *round, const struct error *err, const char *reason);
 /* Has all but `except` looked at that may wait for names to change hands. */
-void round_wake_others(struct reconciler *reconciler, const struct record *except);
+void round_wake_others(struct agent_reconciler *reconciler, const struct record *except);
 
 /* These take the round over. */
 

@@ -29,7 +29,7 @@ static void held_names(const struct host *host, const struct record *record, str
 
 static void forget(struct round *round, bool present)
 {
-    struct reconciler *reconciler = round->reconciler;
+    struct agent_reconciler *reconciler = round->reconciler;
     struct record *record = round_record(round);
 
     bool shown = profile_phase_is_shown(record->state.phase);
@@ -52,7 +52,7 @@ static void forget(struct round *round, bool present)
 /* Deleted, or does not select this node (`present`). */
 void round_release(struct round *round, bool present)
 {
-    struct reconciler *reconciler = round->reconciler;
+    struct agent_reconciler *reconciler = round->reconciler;
     struct record *record = round_record(round);
     _cleanup_strv_ struct strv names = {0};
     _cleanup_error_ struct error err = {0};
@@ -107,7 +107,7 @@ void round_hold(struct round *round)
 
 bool release_wanted(void *userdata, const char *object, const struct strv *names)
 {
-    const struct reconciler *reconciler = userdata;
+    const struct agent_reconciler *reconciler = userdata;
     const struct record *record = records_get(reconciler->host->records, object);
 
     for (size_t i = 0; i < names->len; i++) {
@@ -123,7 +123,7 @@ bool release_wanted(void *userdata, const char *object, const struct strv *names
 
 bool release_label_gone(void *userdata, const char *object)
 {
-    const struct reconciler *reconciler = userdata;
+    const struct agent_reconciler *reconciler = userdata;
 
     return !reconciler->options.label_gone ||
            reconciler->options.label_gone(reconciler->options.userdata, object);
@@ -131,7 +131,7 @@ bool release_label_gone(void *userdata, const char *object)
 
 void release_removed(void *userdata, const char *object)
 {
-    struct reconciler *reconciler = userdata;
+    struct agent_reconciler *reconciler = userdata;
 
     loaded_invalidate(reconciler->host->loaded);
     kube_workqueue_add(reconciler->queue, object);
@@ -139,7 +139,7 @@ void release_removed(void *userdata, const char *object)
 
 void release_waiting(void *userdata, const char *object, const char *reason, const char *message)
 {
-    struct reconciler *reconciler = userdata;
+    struct agent_reconciler *reconciler = userdata;
     struct record *record = records_get(reconciler->host->records, object);
 
     if (record && record->releasing)

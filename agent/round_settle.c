@@ -14,7 +14,7 @@
 /* --- loaded --- */
 
 /* Names that an update no longer has leave by the same rules as those of a deleted object. */
-static void drain_leftovers(struct reconciler *reconciler, struct record *record)
+static void drain_leftovers(struct agent_reconciler *reconciler, struct record *record)
 {
     const struct host *host = reconciler->host;
     _cleanup_strv_ struct strv names = {0};
@@ -43,7 +43,7 @@ static void drain_leftovers(struct reconciler *reconciler, struct record *record
 
 void round_settle(struct round *round)
 {
-    struct reconciler *reconciler = round->reconciler;
+    struct agent_reconciler *reconciler = round->reconciler;
     struct source *source = reconciler->options.source;
     struct record *record = round_record(round);
 

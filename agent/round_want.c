@@ -207,7 +207,7 @@ static void select_node(struct round *round)
 }
 
 /* Labels that the Node has when the agent starts are promises to keep, until they prove empty. */
-static void adopt_label(const struct reconciler *reconciler, struct record *record)
+static void adopt_label(const struct agent_reconciler *reconciler, struct record *record)
 {
     if (!reconciler->decided && reconciler->options.label_there &&
         reconciler->options.label_there(reconciler->options.userdata, record->name))

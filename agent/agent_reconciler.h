@@ -12,9 +12,9 @@
  * AppArmorProfile on this node. It works from what is there, not from what happened, so that events
  * may be lost, merged or repeated.
  */
-struct reconciler;
+struct agent_reconciler;
 
-struct reconciler_options {
+struct agent_reconciler_options {
     const struct host *host;
     struct source *source;
     const char *proc;           /* NULL: /proc */
@@ -28,22 +28,22 @@ struct reconciler_options {
     void *userdata;
 };
 
-struct reconciler *reconciler_new(const struct reconciler_options *options);
-void reconciler_free(struct reconciler *reconciler);
-DEFINE_CLEANUP(struct reconciler *, reconciler_free)
+struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_options *options);
+void agent_reconciler_free(struct agent_reconciler *reconciler);
+DEFINE_CLEANUP(struct agent_reconciler *, agent_reconciler_free)
 
 /* Reads the ownership files and looks at each object of theirs. */
-_must_check_ int reconciler_start(struct reconciler *reconciler, struct error *err);
+_must_check_ int agent_reconciler_start(struct agent_reconciler *reconciler, struct error *err);
 
 /* The source's events. */
-void reconciler_changed(struct reconciler *reconciler, const char *name);
-void reconciler_all_changed(struct reconciler *reconciler);
+void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *name);
+void agent_reconciler_all_changed(struct agent_reconciler *reconciler);
 /* The kernel's policy has changed, by us or by others. */
-void reconciler_kernel_changed(struct reconciler *reconciler);
+void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler);
 /* The Node's labels have changed: a removal that waits for one to go may go on. */
-void reconciler_labels_changed(struct reconciler *reconciler);
+void agent_reconciler_labels_changed(struct agent_reconciler *reconciler);
 
 /* The source has told everything, and each object has been decided about at least once. */
-bool reconciler_decided(const struct reconciler *reconciler);
+bool agent_reconciler_decided(const struct agent_reconciler *reconciler);
 /* Nothing is under way but what waits for somebody else, or to be tried again. */
-bool reconciler_idle(const struct reconciler *reconciler);
+bool agent_reconciler_idle(const struct agent_reconciler *reconciler);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/reconcile.h"
+#include "agent/agent_reconciler.h"
 
 #include "agent/round.h"
 #include "lib/base/alloc.h"
@@ -12,7 +12,7 @@
 
 static void reconcile(void *userdata, const char *key, struct kube_work *work)
 {
-    struct reconciler *reconciler = userdata;
+    struct agent_reconciler *reconciler = userdata;
     struct source *source = reconciler->options.source;
     struct round *round = round_begin(reconciler, key, work);
     _cleanup_error_ struct error err = {0};
@@ -49,7 +49,7 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
 
 static void check_drift(void *userdata)
 {
-    struct reconciler *reconciler = userdata;
+    struct agent_reconciler *reconciler = userdata;
     const struct host *host = reconciler->host;
     _cleanup_error_ struct error err = {0};
     const struct record *record;
@@ -64,7 +64,7 @@ static void check_drift(void *userdata)
             kube_workqueue_add(reconciler->queue, record->name);
 }
 
-void reconciler_kernel_changed(struct reconciler *reconciler)
+void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler)
 {
     loaded_invalidate(reconciler->host->loaded);
     if (!loop_timer_active(reconciler->drift_timer))
@@ -73,9 +73,9 @@ void reconciler_kernel_changed(struct reconciler *reconciler)
 
 /* --- the module --- */
 
-struct reconciler *reconciler_new(const struct reconciler_options *options)
+struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_options *options)
 {
-    struct reconciler *reconciler = xcalloc(1, sizeof(*reconciler));
+    struct agent_reconciler *reconciler = xcalloc(1, sizeof(*reconciler));
     struct kube_workqueue_options queue = {
         .max_active = ACTIVE_MAX,
         .reconcile = reconcile,
@@ -102,7 +102,7 @@ struct reconciler *reconciler_new(const struct reconciler_options *options)
     return reconciler;
 }
 
-void reconciler_free(struct reconciler *reconciler)
+void agent_reconciler_free(struct agent_reconciler *reconciler)
 {
     struct round *round;
 
@@ -125,7 +125,7 @@ void reconciler_free(struct reconciler *reconciler)
 static void on_file(void *userdata, const char *object, struct marker *marker,
                     const struct error *why)
 {
-    struct reconciler *reconciler = userdata;
+    struct agent_reconciler *reconciler = userdata;
 
     if (!marker) {
         log_warn("left alone", "profile", object, "err", error_message(why));
@@ -135,12 +135,12 @@ static void on_file(void *userdata, const char *object, struct marker *marker,
     kube_workqueue_add(reconciler->queue, object);
 }
 
-int reconciler_start(struct reconciler *reconciler, struct error *err)
+int agent_reconciler_start(struct agent_reconciler *reconciler, struct error *err)
 {
     return files_each(reconciler->host->files, on_file, reconciler, err);
 }
 
-void reconciler_changed(struct reconciler *reconciler, const char *name)
+void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *name)
 {
     struct source *source = reconciler->options.source;
     struct source_meta meta;
@@ -150,7 +150,7 @@ void reconciler_changed(struct reconciler *reconciler, const char *name)
     kube_workqueue_add(reconciler->queue, name);
 }
 
-void reconciler_all_changed(struct reconciler *reconciler)
+void agent_reconciler_all_changed(struct agent_reconciler *reconciler)
 {
     const struct record *record;
     size_t position = 0;
@@ -159,12 +159,12 @@ void reconciler_all_changed(struct reconciler *reconciler)
         kube_workqueue_add(reconciler->queue, record->name);
 }
 
-void reconciler_labels_changed(struct reconciler *reconciler)
+void agent_reconciler_labels_changed(struct agent_reconciler *reconciler)
 {
     drain_wake(reconciler->drain);
 }
 
-bool reconciler_decided(const struct reconciler *reconciler)
+bool agent_reconciler_decided(const struct agent_reconciler *reconciler)
 {
     const struct source *source = reconciler->options.source;
     const struct record *record;
@@ -180,7 +180,7 @@ bool reconciler_decided(const struct reconciler *reconciler)
     return true;
 }
 
-bool reconciler_idle(const struct reconciler *reconciler)
+bool agent_reconciler_idle(const struct agent_reconciler *reconciler)
 {
     return !reconciler->rounds && kube_workqueue_depth(reconciler->queue) == 0 &&
            drain_settled(reconciler->drain);
