@@ -18,7 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
-#include "agent/listen.h"
+#include "lib/serve/address.h"
 #include "lib/serve/health.h"
 
 /* A node whose AppArmor cannot be used now is looked at again. */
@@ -349,7 +349,7 @@ static int start_server(struct agent *agent, struct error *err)
 
     if (!agent->options.listen || !*agent->options.listen)
         return 0;
-    r = listen_parse(agent->options.listen, &address, &options.port, err);
+    r = address_parse(agent->options.listen, &address, &options.port, err);
     if (r < 0)
         return r;
     options.address = address;

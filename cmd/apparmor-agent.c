@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/listen.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/serve/address.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9781"
 
@@ -157,7 +157,7 @@ static int check_listen(struct error *err)
 
     if (!flags.listen || !*flags.listen)
         return 0;
-    if (listen_parse(flags.listen, &address, &port, err) < 0)
+    if (address_parse(flags.listen, &address, &port, err) < 0)
         return error_wrap(err, "--listen");
     return 0;
 }
