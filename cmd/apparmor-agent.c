@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -103,13 +102,13 @@ static const struct option table[] = {
      .target = &flags.log_level,
      .argument = "LEVEL",
      .default_text = "info",
-     .help = "debug, info, warn or error."},
+     .help = LOG_LEVEL_HELP},
     {.name = "log-format",
      .type = OPTION_STRING,
      .target = &flags.log_format,
      .argument = "FORMAT",
      .default_text = "auto",
-     .help = "json, text, or auto: text on a terminal."},
+     .help = LOG_FORMAT_HELP},
 };
 
 static const struct options options = {
@@ -128,26 +127,6 @@ static void flags_done(void)
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
     strv_done(&flags.node_labels);
-}
-
-static int set_log(struct error *err)
-{
-    static const char *const formats[] = {
-        [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_JSON] = "json", [LOG_FORMAT_TEXT] = "text"};
-    enum log_level level;
-
-    if (log_level_parse(flags.log_level, &level) < 0)
-        return error_set(err, -EINVAL, "--log-level takes debug, info, warn or error, not \"%s\"",
-                         flags.log_level);
-    log_set_level(level);
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        if (strcmp(flags.log_format, formats[i]) == 0) {
-            log_set_format((enum log_format) i);
-            return 0;
-        }
-    }
-    return error_set(err, -EINVAL, "--log-format takes auto, json or text, not \"%s\"",
-                     flags.log_format);
 }
 
 static int check_listen(struct error *err)
@@ -176,7 +155,7 @@ static int check_flags(struct error *err)
         return error_set(err, -EINVAL, "--once goes with --manifests");
     if (!flags.manifests && flags.node_labels.len > 0)
         return error_set(err, -EINVAL, "--node-label goes with --manifests");
-    return set_log(err);
+    return log_configure(flags.log_level, flags.log_format, err);
 }
 
 struct run {

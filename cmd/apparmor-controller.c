@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "controller/controller.h"
 #include "lib/base/alloc.h"
@@ -46,13 +45,13 @@ static const struct option table[] = {
      .target = &flags.log_level,
      .argument = "LEVEL",
      .default_text = "info",
-     .help = "debug, info, warn or error."},
+     .help = LOG_LEVEL_HELP},
     {.name = "log-format",
      .type = OPTION_STRING,
      .target = &flags.log_format,
      .argument = "FORMAT",
      .default_text = "auto",
-     .help = "json, text, or auto: text on a terminal."},
+     .help = LOG_FORMAT_HELP},
 };
 
 static const struct options options = {
@@ -70,26 +69,6 @@ static void flags_done(void)
         free(*strings[i]);
 }
 
-static int set_log(struct error *err)
-{
-    static const char *const formats[] = {
-        [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_JSON] = "json", [LOG_FORMAT_TEXT] = "text"};
-    enum log_level level;
-
-    if (log_level_parse(flags.log_level, &level) < 0)
-        return error_set(err, -EINVAL, "--log-level takes debug, info, warn or error, not \"%s\"",
-                         flags.log_level);
-    log_set_level(level);
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        if (strcmp(flags.log_format, formats[i]) == 0) {
-            log_set_format((enum log_format) i);
-            return 0;
-        }
-    }
-    return error_set(err, -EINVAL, "--log-format takes auto, json or text, not \"%s\"",
-                     flags.log_format);
-}
-
 static int read_flags(struct controller_options *ret, char **ret_address, struct error *err)
 {
     *ret = (struct controller_options){.kubeconfig = flags.kubeconfig};
@@ -99,7 +78,7 @@ static int read_flags(struct controller_options *ret, char **ret_address, struct
         ret->listen = true;
         ret->listen_address = *ret_address;
     }
-    return set_log(err);
+    return log_configure(flags.log_level, flags.log_format, err);
 }
 
 static void on_signal(void *userdata, int number)

@@ -23,6 +23,12 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error",
 };
 
+static const char *const format_names[] = {
+    [LOG_FORMAT_AUTO] = "auto",
+    [LOG_FORMAT_JSON] = "json",
+    [LOG_FORMAT_TEXT] = "text",
+};
+
 static enum log_level threshold = LOG_INFO;
 static enum log_format output_format = LOG_FORMAT_AUTO;
 
@@ -49,6 +55,24 @@ int log_level_parse(const char *text, enum log_level *ret)
             return 0;
         }
     return -EINVAL;
+}
+
+int log_configure(const char *level_text, const char *format_text, struct error *err)
+{
+    enum log_level level;
+    size_t format = 0;
+
+    if (log_level_parse(level_text, &level) < 0)
+        return error_set(err, -EINVAL, "--log-level takes debug, info, warn or error, not \"%s\"",
+                         level_text);
+    while (format < ARRAY_SIZE(format_names) && strcmp(format_names[format], format_text) != 0)
+        format++;
+    if (format == ARRAY_SIZE(format_names))
+        return error_set(err, -EINVAL, "--log-format takes auto, json or text, not \"%s\"",
+                         format_text);
+    log_set_level(level);
+    log_set_format((enum log_format) format);
+    return 0;
 }
 
 static void add_escaped_char(struct buf *line, unsigned char c)

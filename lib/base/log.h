@@ -20,6 +20,15 @@ bool log_enabled(enum log_level level);
 /* "debug", "info", "warn", "error"; -EINVAL otherwise. */
 int log_level_parse(const char *text, enum log_level *ret);
 
+/*
+ * Level and format as the flags --log-level and --log-format name them, which all programs have;
+ * -EINVAL says which of the two takes what. Nothing is set then.
+ */
+_must_check_ int log_configure(const char *level_text, const char *format_text, struct error *err);
+/* What they take, for the help text. */
+#define LOG_LEVEL_HELP "debug, info, warn or error."
+#define LOG_FORMAT_HELP "json, text, or auto: text on a terminal."
+
 /* Pairs of (const char *key, const char *value), ended by NULL. A NULL value
  * leaves its pair out. */
 void log_event(enum log_level level, const char *message, ...) __attribute__((sentinel));

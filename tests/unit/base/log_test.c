@@ -127,6 +127,46 @@ Test(log, below_the_level_nothing_is_written, .init = capture)
     cr_assert_eq(log_level_parse("verbose", &level), -EINVAL);
 }
 
+Test(log, flags_set_level_and_format, .init = capture)
+{
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(log_configure("warn", "text", &err), 0);
+    log_info("no");
+    log_warn("yes");
+    _cleanup_free_ char *text = captured();
+    cr_assert_not_null(strstr(text, "warn  yes"), "%s", text);
+    cr_assert_null(strstr(text, "no"));
+
+    cr_assert_eq(log_configure("debug", "json", &err), 0);
+    log_debug("now");
+    _cleanup_json_ cJSON *json = captured_json();
+    cr_assert_str_eq(json_string(json, "msg"), "now");
+
+    cr_assert_eq(log_configure("info", "auto", &err), 0);
+    cr_assert(!log_enabled(LOG_DEBUG));
+}
+
+Test(log, flags_that_are_not_valid_name_themselves_and_set_nothing, .init = capture)
+{
+    static const struct {
+        const char *level, *format, *message;
+    } wrong[] = {
+        {"verbose", "json", "--log-level takes debug, info, warn or error, not \"verbose\""},
+        {"", "json", "--log-level takes debug, info, warn or error, not \"\""},
+        {"debug", "xml", "--log-format takes auto, json or text, not \"xml\""},
+        {"debug", "", "--log-format takes auto, json or text, not \"\""},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        _cleanup_error_ struct error err = {0};
+
+        cr_assert_eq(log_configure(wrong[i].level, wrong[i].format, &err), -EINVAL);
+        cr_assert_str_eq(error_message(&err), wrong[i].message);
+        cr_assert(!log_enabled(LOG_DEBUG));
+    }
+}
+
 Test(log, leaves_errno_alone, .init = capture)
 {
     close(STDERR_FILENO);
