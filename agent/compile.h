@@ -10,8 +10,9 @@
 
 /*
  * Compiles policy text with apparmor_parser in a child that has nothing to lose: another uid, no
- * capabilities, no_new_privs, resource limits, a deadline and, where the kernel offers Landlock,
- * sight of nothing but the parser, its libraries and the shipped includes (DESIGN invariant 6).
+ * capabilities, no_new_privs, resource limits, a filter of system calls, a deadline and, where the
+ * kernel offers Landlock, sight of nothing but the parser, its libraries and the shipped includes
+ * (DESIGN invariant 6).
  *
  * The text is flattened first (the parser's own --preprocess) and the flattened text is what gets
  * compiled, so that the file which the host's parser reads at boot has already been through the

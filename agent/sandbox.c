@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "agent/syscalls.h"
 #include "lib/base/alloc.h"
 
 /*
@@ -250,5 +251,6 @@ int sandbox_enter(void *userdata)
         return r;
     if (sandbox->ruleset >= 0 && syscall(SYS_landlock_restrict_self, sandbox->ruleset, 0) < 0)
         return -errno;
-    return 0;
+    /* Last: it takes away what came before. */
+    return syscalls_restrict();
 }
