@@ -5,7 +5,6 @@
  *
  * Exit status: 0 after SIGTERM or SIGINT; 1 when it cannot run; 2 for flags that are not valid.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,134 +2,54 @@
 #include "controller/controller.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "controller/controller_metrics.h"
 #include "controller/nodes.h"
-#include "controller/profiles.h"
 #include "controller/reconciler.h"
-#include "controller/resources.h"
+#include "controller/sources.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
 #include "lib/kube/client.h"
 #include "lib/kube/config.h"
-#include "lib/kube/informer.h"
 #include "lib/serve/health.h"
 #include "lib/serve/serve.h"
 
 #define API_QPS 50
 #define API_BURST 100
 
-enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_COUNT };
-
-struct source {
-    struct controller *controller;
-    const struct kube_resource *resource;
-    struct kube_informer *informer;
-};
-
 struct controller {
     uv_loop_t *loop;
     struct kube_client *client;
-    struct source sources[SOURCE_COUNT];
+    struct sources *sources;
     struct node_index *index;
     struct reconciler *reconciler;
-    bool started; /* all sources are complete: counts mean something */
     struct metrics *metrics;
     struct health *health;
     struct server *server;
 };
 
-/* --- events ------------------------------------------------------------------- */
+/* --- what has changed ------------------------------------------------------------ */
 
-static void index_changed(void *userdata, const char *profile)
+static void enqueue(void *userdata, const char *profile)
 {
     struct controller *controller = userdata;
 
-    if (controller->started)
+    if (sources_synced(controller->sources))
         reconciler_enqueue(controller->reconciler, profile);
 }
 
-static void profile_set(void *userdata, struct kube_object *object)
-{
-    struct source *source = userdata;
-    struct controller *controller = source->controller;
-    struct profile_spec spec;
-
-    profile_spec_read(&spec, kube_object_json(object));
-    node_index_set_profile(controller->index, &spec);
-    reconciler_observed(controller->reconciler, object);
-    if (controller->started)
-        reconciler_enqueue(controller->reconciler, kube_object_name(object));
-}
-
-static void profile_updated(void *userdata, _unused_ struct kube_object *old,
-                            struct kube_object *object)
-{
-    profile_set(userdata, object);
-}
-
-static void profile_deleted(void *userdata, struct kube_object *last,
-                            _unused_ enum kube_delete_cause cause)
-{
-    struct source *source = userdata;
-    struct controller *controller = source->controller;
-
-    node_index_remove_profile(controller->index, kube_object_name(last));
-    if (controller->started)
-        reconciler_enqueue(controller->reconciler, kube_object_name(last));
-}
-
-static void report_set(void *userdata, struct kube_object *object)
-{
-    struct source *source = userdata;
-
-    node_index_set_report(source->controller->index, kube_object_name(object),
-                          json_get(kube_object_json(object), "status"));
-}
-
-static void report_updated(void *userdata, _unused_ struct kube_object *old,
-                           struct kube_object *object)
-{
-    report_set(userdata, object);
-}
-
-static void report_deleted(void *userdata, struct kube_object *last,
-                           _unused_ enum kube_delete_cause cause)
-{
-    struct source *source = userdata;
-
-    node_index_remove_report(source->controller->index, kube_object_name(last));
-}
-
-static void node_set(void *userdata, struct kube_object *object)
-{
-    struct source *source = userdata;
-
-    node_index_set_node(source->controller->index, kube_object_name(object),
-                        json_get(kube_object_json(object), "metadata", "labels"));
-}
-
-static void node_updated(void *userdata, _unused_ struct kube_object *old,
-                         struct kube_object *object)
-{
-    node_set(userdata, object);
-}
-
-static void node_deleted(void *userdata, struct kube_object *last,
-                         _unused_ enum kube_delete_cause cause)
-{
-    struct source *source = userdata;
-
-    node_index_remove_node(source->controller->index, kube_object_name(last));
-}
-
-static void enqueue_profile(void *userdata, struct kube_object *object)
+static void profile_seen(void *userdata, struct kube_object *profile)
 {
     struct controller *controller = userdata;
 
-    reconciler_enqueue(controller->reconciler, kube_object_name(object));
+    reconciler_observed(controller->reconciler, profile);
+    enqueue(controller, kube_object_name(profile));
+}
+
+static void enqueue_profile(void *userdata, struct kube_object *profile)
+{
+    enqueue(userdata, kube_object_name(profile));
 }
 
 static void log_synced(const struct controller *controller)
@@ -141,123 +61,15 @@ static void log_synced(const struct controller *controller)
     log_info("in sync with the cluster", "profiles", profiles, "nodes", nodes);
 }
 
-/* Before all three are complete, counts would tell of nodes that are merely not read yet. */
-static void source_synced(void *userdata)
+static void synced(void *userdata)
 {
-    struct source *source = userdata;
-    struct controller *controller = source->controller;
+    struct controller *controller = userdata;
 
-    if (controller->started)
-        return;
-    for (size_t i = 0; i < SOURCE_COUNT; i++)
-        if (!kube_informer_synced(controller->sources[i].informer))
-            return;
-    controller->started = true;
     log_synced(controller);
-    kube_informer_each(controller->sources[SOURCE_PROFILES].informer, enqueue_profile, controller);
-}
-
-static void source_failed(void *userdata, const struct error *err)
-{
-    const struct source *source = userdata;
-
-    metrics_add(source->controller->metrics, METRIC_INFORMER_FAILURES, 1,
-                (const char *const[]){source->resource->plural});
-    log_warn("cannot follow the cluster; will try again", "resource", source->resource->plural,
-             "err", error_message(err));
-}
-
-/* --- what is kept of objects ---------------------------------------------------- */
-
-static void keep_only(cJSON *object, const char *const *keys, size_t count)
-{
-    cJSON *item = object ? object->child : NULL;
-
-    while (item) {
-        cJSON *next = item->next;
-        bool keep = false;
-
-        for (size_t i = 0; i < count; i++)
-            keep = keep || strcmp(item->string, keys[i]) == 0;
-        if (!keep)
-            cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
-        item = next;
-    }
-}
-
-/* Of a Node, its labels. */
-static cJSON *project_node(_unused_ void *userdata, cJSON *object)
-{
-    static const char *const top[] = {"metadata"};
-    static const char *const metadata[] = {"name", "uid", "resourceVersion", "labels"};
-
-    keep_only(object, top, ARRAY_SIZE(top));
-    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
-    return object;
-}
-
-/* Of an AppArmorNode, the reports. */
-static cJSON *project_report(_unused_ void *userdata, cJSON *object)
-{
-    static const char *const top[] = {"metadata", "status"};
-    static const char *const metadata[] = {"name", "uid", "resourceVersion"};
-    static const char *const status[] = {"apparmor", "profiles"};
-
-    keep_only(object, top, ARRAY_SIZE(top));
-    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
-    keep_only(cJSON_GetObjectItemCaseSensitive(object, "status"), status, ARRAY_SIZE(status));
-    return object;
-}
-
-static const struct {
-    const struct kube_resource *resource;
-    struct kube_informer_options options;
-    struct kube_handler handler;
-} source_table[SOURCE_COUNT] = {
-    [SOURCE_PROFILES] = {&resource_profiles,
-                         {.project = profile_project},
-                         {.added = profile_set,
-                          .updated = profile_updated,
-                          .deleted = profile_deleted}},
-    [SOURCE_REPORTS] = {&resource_nodes,
-                        {.project = project_report},
-                        {.added = report_set,
-                         .updated = report_updated,
-                         .deleted = report_deleted}},
-    [SOURCE_NODES] = {&kube_nodes,
-                      {.project = project_node, .metadata_only = true},
-                      {.added = node_set, .updated = node_updated, .deleted = node_deleted}},
-};
-
-static void source_init(struct controller *controller, enum source_kind kind)
-{
-    struct source *source = &controller->sources[kind];
-    struct kube_informer_options options = source_table[kind].options;
-    struct kube_handler handler = source_table[kind].handler;
-
-    source->controller = controller;
-    source->resource = options.resource = source_table[kind].resource;
-    source->informer = kube_informer_new(controller->client, &options);
-    handler.synced = source_synced;
-    handler.failed = source_failed;
-    handler.userdata = source;
-    kube_informer_add_handler(source->informer, &handler);
+    kube_informer_each(sources_profiles(controller->sources), enqueue_profile, controller);
 }
 
 /* --- health ----------------------------------------------------------------------- */
-
-static const char *source_check(void *userdata)
-{
-    const struct source *source = userdata;
-
-    if (!kube_informer_synced(source->informer))
-        return kube_informer_resource_was_missing(source->informer)
-                   ? "the API server does not have this resource: apply the CRDs of this release"
-                   : "not read yet";
-    if (!kube_informer_connected(source->informer))
-        return "the watch is interrupted: what is known may be out of date";
-    return NULL;
-}
 
 static void collect(void *userdata)
 {
@@ -277,12 +89,10 @@ static int controller_serve(struct controller *controller, const struct controll
     const struct server_options server = {.address = options->listen_address,
                                           .port = options->listen_port};
     struct server_route routes[HEALTH_ROUTES];
-    struct health_check checks[SOURCE_COUNT];
+    struct health_check checks[SOURCES];
 
-    for (size_t i = 0; i < SOURCE_COUNT; i++)
-        checks[i] = (struct health_check){source_table[i].resource->plural, source_check,
-                                          &controller->sources[i]};
-    controller->health = health_new(controller->metrics, checks, SOURCE_COUNT);
+    sources_checks(controller->sources, checks);
+    controller->health = health_new(controller->metrics, checks, SOURCES);
     health_set_collect(controller->health, collect, controller);
     health_routes(controller->health, routes);
     return server_new(controller->loop, &server, routes, HEALTH_ROUTES, &controller->server, err);
@@ -314,20 +124,26 @@ static int controller_connect(struct controller *controller,
 
 static void controller_start(struct controller *controller)
 {
+    struct sources_options sources = {
+        .client = controller->client,
+        .metrics = controller->metrics,
+        .profile_seen = profile_seen,
+        .profile_gone = enqueue,
+        .synced = synced,
+        .userdata = controller,
+    };
     struct reconciler_options reconciler;
 
-    controller->index = node_index_new(index_changed, controller);
-    for (size_t i = 0; i < SOURCE_COUNT; i++)
-        source_init(controller, (enum source_kind) i);
+    controller->index = sources.index = node_index_new(enqueue, controller);
+    controller->sources = sources_new(&sources);
     reconciler = (struct reconciler_options){
         .client = controller->client,
-        .profiles = controller->sources[SOURCE_PROFILES].informer,
+        .profiles = sources_profiles(controller->sources),
         .index = controller->index,
         .metrics = controller->metrics,
     };
     controller->reconciler = reconciler_new(&reconciler);
-    for (size_t i = 0; i < SOURCE_COUNT; i++)
-        kube_informer_start(controller->sources[i].informer);
+    sources_start(controller->sources);
 }
 
 int controller_new(uv_loop_t *loop, const struct controller_options *options,
@@ -357,8 +173,7 @@ void controller_free(struct controller *controller)
         return;
     server_free(controller->server);
     reconciler_free(controller->reconciler);
-    for (size_t i = 0; i < SOURCE_COUNT; i++)
-        kube_informer_free(controller->sources[i].informer);
+    sources_free(controller->sources);
     kube_client_free(controller->client);
     node_index_free(controller->index);
     health_free(controller->health);

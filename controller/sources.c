@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/sources.h"
+
+#include <string.h>
+
+#include "controller/controller_metrics.h"
+#include "controller/profiles.h"
+#include "controller/resources.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES };
+
+struct source {
+    struct sources *sources;
+    const struct kube_resource *resource;
+    struct kube_informer *informer;
+};
+
+struct sources {
+    struct sources_options options;
+    struct source items[SOURCES];
+    bool synced;
+};
+
+/* --- AppArmorProfiles ----------------------------------------------------------- */
+
+static void profile_set(void *userdata, struct kube_object *object)
+{
+    const struct source *source = userdata;
+    const struct sources_options *options = &source->sources->options;
+    struct profile_spec spec;
+
+    profile_spec_read(&spec, kube_object_json(object));
+    node_index_set_profile(options->index, &spec);
+    options->profile_seen(options->userdata, object);
+}
+
+static void profile_updated(void *userdata, _unused_ struct kube_object *old,
+                            struct kube_object *object)
+{
+    profile_set(userdata, object);
+}
+
+static void profile_deleted(void *userdata, struct kube_object *last,
+                            _unused_ enum kube_delete_cause cause)
+{
+    const struct source *source = userdata;
+    const struct sources_options *options = &source->sources->options;
+
+    node_index_remove_profile(options->index, kube_object_name(last));
+    options->profile_gone(options->userdata, kube_object_name(last));
+}
+
+/* --- what is kept of the others --------------------------------------------------- */
+
+static void keep_only(cJSON *object, const char *const *keys, size_t count)
+{
+    cJSON *item = object ? object->child : NULL;
+
+    while (item) {
+        cJSON *next = item->next;
+        bool keep = false;
+
+        for (size_t i = 0; i < count; i++)
+            keep = keep || strcmp(item->string, keys[i]) == 0;
+        if (!keep)
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
+        item = next;
+    }
+}
+
+/* --- AppArmorNodes ---------------------------------------------------------------- */
+
+static cJSON *project_report(_unused_ void *userdata, cJSON *object)
+{
+    static const char *const top[] = {"metadata", "status"};
+    static const char *const metadata[] = {"name", "uid", "resourceVersion"};
+    static const char *const status[] = {"apparmor", "profiles"};
+
+    keep_only(object, top, ARRAY_SIZE(top));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "status"), status, ARRAY_SIZE(status));
+    return object;
+}
+
+static void report_set(void *userdata, struct kube_object *object)
+{
+    const struct source *source = userdata;
+
+    node_index_set_report(source->sources->options.index, kube_object_name(object),
+                          json_get(kube_object_json(object), "status"));
+}
+
+static void report_updated(void *userdata, _unused_ struct kube_object *old,
+                           struct kube_object *object)
+{
+    report_set(userdata, object);
+}
+
+static void report_deleted(void *userdata, struct kube_object *last,
+                           _unused_ enum kube_delete_cause cause)
+{
+    const struct source *source = userdata;
+
+    node_index_remove_report(source->sources->options.index, kube_object_name(last));
+}
+
+/* --- Nodes -------------------------------------------------------------------------- */
+
+static cJSON *project_node(_unused_ void *userdata, cJSON *object)
+{
+    static const char *const top[] = {"metadata"};
+    static const char *const metadata[] = {"name", "uid", "resourceVersion", "labels"};
+
+    keep_only(object, top, ARRAY_SIZE(top));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
+    return object;
+}
+
+static void node_set(void *userdata, struct kube_object *object)
+{
+    const struct source *source = userdata;
+
+    node_index_set_node(source->sources->options.index, kube_object_name(object),
+                        json_get(kube_object_json(object), "metadata", "labels"));
+}
+
+static void node_updated(void *userdata, _unused_ struct kube_object *old,
+                         struct kube_object *object)
+{
+    node_set(userdata, object);
+}
+
+static void node_deleted(void *userdata, struct kube_object *last,
+                         _unused_ enum kube_delete_cause cause)
+{
+    const struct source *source = userdata;
+
+    node_index_remove_node(source->sources->options.index, kube_object_name(last));
+}
+
+/* --- all ------------------------------------------------------------------------------ */
+
+static void source_synced(void *userdata)
+{
+    struct source *source = userdata;
+    struct sources *sources = source->sources;
+
+    if (sources->synced)
+        return;
+    for (size_t i = 0; i < SOURCES; i++)
+        if (!kube_informer_synced(sources->items[i].informer))
+            return;
+    sources->synced = true;
+    sources->options.synced(sources->options.userdata);
+}
+
+static void source_failed(void *userdata, const struct error *err)
+{
+    const struct source *source = userdata;
+
+    metrics_add(source->sources->options.metrics, METRIC_INFORMER_FAILURES, 1,
+                (const char *const[]){source->resource->plural});
+    log_warn("cannot follow the cluster; will try again", "resource", source->resource->plural,
+             "err", error_message(err));
+}
+
+static const char *source_check(void *userdata)
+{
+    const struct source *source = userdata;
+
+    if (!kube_informer_synced(source->informer))
+        return kube_informer_resource_was_missing(source->informer)
+                   ? "the API server does not have this resource: apply the CRDs of this release"
+                   : "not read yet";
+    if (!kube_informer_connected(source->informer))
+        return "the watch is interrupted: what is known may be out of date";
+    return NULL;
+}
+
+static const struct {
+    const struct kube_resource *resource;
+    struct kube_informer_options options;
+    struct kube_handler handler;
+} source_table[SOURCES] = {
+    [SOURCE_PROFILES] = {&resource_profiles,
+                         {.project = profile_project},
+                         {.added = profile_set,
+                          .updated = profile_updated,
+                          .deleted = profile_deleted}},
+    [SOURCE_REPORTS] = {&resource_nodes,
+                        {.project = project_report},
+                        {.added = report_set,
+                         .updated = report_updated,
+                         .deleted = report_deleted}},
+    [SOURCE_NODES] = {&kube_nodes,
+                      {.project = project_node, .metadata_only = true},
+                      {.added = node_set, .updated = node_updated, .deleted = node_deleted}},
+};
+
+static void source_init(struct sources *sources, enum source_kind kind)
+{
+    struct source *source = &sources->items[kind];
+    struct kube_informer_options options = source_table[kind].options;
+    struct kube_handler handler = source_table[kind].handler;
+
+    source->sources = sources;
+    source->resource = options.resource = source_table[kind].resource;
+    source->informer = kube_informer_new(sources->options.client, &options);
+    handler.synced = source_synced;
+    handler.failed = source_failed;
+    handler.userdata = source;
+    kube_informer_add_handler(source->informer, &handler);
+}
+
+struct sources *sources_new(const struct sources_options *options)
+{
+    struct sources *sources = xcalloc(1, sizeof(*sources));
+
+    sources->options = *options;
+    for (size_t i = 0; i < SOURCES; i++)
+        source_init(sources, (enum source_kind) i);
+    return sources;
+}
+
+void sources_free(struct sources *sources)
+{
+    if (!sources)
+        return;
+    for (size_t i = 0; i < SOURCES; i++)
+        kube_informer_free(sources->items[i].informer);
+    free(sources);
+}
+
+void sources_start(struct sources *sources)
+{
+    for (size_t i = 0; i < SOURCES; i++)
+        kube_informer_start(sources->items[i].informer);
+}
+
+bool sources_synced(const struct sources *sources)
+{
+    return sources->synced;
+}
+
+const struct kube_informer *sources_profiles(const struct sources *sources)
+{
+    return sources->items[SOURCE_PROFILES].informer;
+}
+
+void sources_checks(struct sources *sources, struct health_check ret[static SOURCES])
+{
+    for (size_t i = 0; i < SOURCES; i++)
+        ret[i] = (struct health_check){sources->items[i].resource->plural, source_check,
+                                       &sources->items[i]};
+}

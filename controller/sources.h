@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "controller/nodes.h"
+#include "lib/base/metrics.h"
+#include "lib/kube/client.h"
+#include "lib/kube/informer.h"
+#include "lib/serve/health.h"
+
+/*
+ * What the controller follows: AppArmorProfiles, AppArmorNodes and Nodes, each with an informer
+ * that keeps of the objects what is needed and feeds the index.
+ */
+struct sources;
+
+enum { SOURCES = 3 };
+
+struct sources_options {
+    struct kube_client *client;
+    struct node_index *index;
+    struct metrics *metrics;
+    /* An AppArmorProfile is new or has changed; the index knows. */
+    void (*profile_seen)(void *userdata, struct kube_object *profile);
+    void (*profile_gone)(void *userdata, const char *profile);
+    /* All three are complete. Before that, counts would tell of nodes that are merely not read yet.
+     */
+    void (*synced)(void *userdata);
+    void *userdata;
+};
+
+/* All of the options are borrowed. */
+struct sources *sources_new(const struct sources_options *options);
+/* Before the client and the index. */
+void sources_free(struct sources *sources);
+DEFINE_CLEANUP(struct sources *, sources_free)
+void sources_start(struct sources *sources);
+
+bool sources_synced(const struct sources *sources);
+/* The AppArmorProfiles, as profile_project() leaves them. */
+const struct kube_informer *sources_profiles(const struct sources *sources);
+/* One check for each: whether what is known is complete and current. */
+void sources_checks(struct sources *sources, struct health_check ret[static SOURCES]);
