@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the control plane of the tests, unless it is in the cache, and prints the path of the program as
-# the last line of stdout. A symlink `kubectl` lies beside it. What it does goes to stderr.
+#   build.sh [controlplane | kubelet]
+#
+# Builds the control plane of the tests, or the kubelet of their nodes, unless it is in the cache, and prints
+# the path of the program as the last line of stdout. A symlink `kubectl` lies beside the control plane. What
+# it does goes to stderr.
 #
 # The cache is ~/.cache/apparmor-operator/controlplane (or under $XDG_CACHE_HOME), keyed by what is built.
 
@@ -31,7 +34,7 @@ kubernetes_version() {
 
 # The key covers the flags below as well, as they are part of the result.
 compute_key() {
-    { sha256sum go.mod go.sum ./*.go; printf '%s\n' "$ldflags"; } | sha256sum | cut -c1-16
+    { sha256sum go.mod go.sum "$package_dir"/*.go; printf '%s\n' "$ldflags"; } | sha256sum | cut -c1-16
 }
 
 # report PID LOG: a line every ten seconds until the compiler ends.
@@ -51,7 +54,7 @@ report() {
 build() {
     local work=$1 pid status=0
     CGO_ENABLED=0 GOFLAGS='' GOWORK=off GOTOOLCHAIN=local nice -n 5 \
-        "$go" build -v -buildvcs=false -ldflags "$ldflags" -o "$work/controlplane" . 2>"$work/log" &
+        "$go" build -v -buildvcs=false -ldflags "$ldflags" -o "$work/$program" "$package_dir" 2>"$work/log" &
     pid=$!
     trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
     report "$pid" "$work/log"
@@ -60,7 +63,7 @@ build() {
         grep -v '^[a-z0-9./_-]*$' "$work/log" | grep -v '^go: downloading' | tail -30 >&2 || true
         die "go build failed with status $status (see above)"
     fi
-    ln -s controlplane "$work/kubectl"
+    [[ $program != controlplane ]] || ln -s controlplane "$work/kubectl"
     rm -f "$work/log"
     chmod 755 "$work"
 }
@@ -69,12 +72,18 @@ build() {
 prune() {
     local old
     find "$cache" -mindepth 1 -maxdepth 1 -type d -name '.build.*' -exec rm -rf {} +
-    find "$cache" -mindepth 2 -maxdepth 2 -name controlplane -printf '%T@ %h\n' | sort -rn |
+    find "$cache" -mindepth 2 -maxdepth 2 -name "$program" -printf '%T@ %h\n' | sort -rn |
         tail -n +5 | cut -d' ' -f2- | while IFS= read -r old; do rm -rf "$old"; done
 }
 
 main() {
     local version key work begin=$SECONDS
+    program=${1:-controlplane}
+    case $program in
+    controlplane) package_dir=. ;;
+    kubelet) package_dir=./kubelet ;;
+    *) die "there is no program '$program' to build: controlplane or kubelet" ;;
+    esac
     choose_cache
     mkdir -p "$cache"
     version=$(kubernetes_version)
@@ -86,16 +95,16 @@ main() {
     done
     key=$(compute_key)
 
-    if [[ ! -x $cache/$key/controlplane ]]; then
+    if [[ ! -x $cache/$key/$program ]]; then
         exec 9>"$cache/lock"
         if ! flock -n 9; then
             say "another build is running; waiting for it"
             flock 9
         fi
     fi
-    if [[ ! -x $cache/$key/controlplane ]]; then
+    if [[ ! -x $cache/$key/$program ]]; then
         go=$(./go.sh)
-        say "building Kubernetes $version with $("$go" version | cut -d' ' -f3): about 6 minutes on two cores" \
+        say "building $program of Kubernetes $version with $("$go" version | cut -d' ' -f3): about 6 minutes on two cores" \
             "the first time, seconds once Go has compiled its packages"
         prune
         work=$(mktemp -d "$cache/.build.XXXXXX")
@@ -105,8 +114,8 @@ main() {
         say "built in $((SECONDS - begin)) s"
     fi
     # The newest to prune() is the one used last.
-    touch "$cache/$key/controlplane"
-    printf '%s\n' "$cache/$key/controlplane"
+    touch "$cache/$key/$program"
+    printf '%s\n' "$cache/$key/$program"
 }
 
-main
+main "$@"
