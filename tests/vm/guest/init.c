@@ -161,6 +161,8 @@ _Noreturn static void init_shut_down(const struct init *init, int action)
     wait_for_children(init, TERMINATE_MS);
     sync();
     unmount_disk();
+    /* A root on a disk. What pods have mounted may keep it busy; its journal then has to do. */
+    mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
     reboot(action);
     for (;;) {
         pause();
