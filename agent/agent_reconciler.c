@@ -19,6 +19,10 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
     struct source_meta meta = {0};
     const struct record *record = round_record(round);
 
+    if (drain_is_removing(reconciler->drain, key)) {
+        round_done(round); /* looked at again at its end */
+        return;
+    }
     if (loaded_refresh(reconciler->host->loaded, &err) < 0) {
         if (record)
             round_show(round, PROFILE_FAILED, error_reason(&err, REASON_KERNEL_ERROR),
@@ -89,7 +93,7 @@ struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_opti
         .metrics = options->host->metrics,
         .wanted = release_wanted,
         .label_gone = release_label_gone,
-        .removed = release_removed,
+        .changed = release_changed,
         .waiting = release_waiting,
         .userdata = reconciler,
     };

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/drain.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent/agent_metrics.h"
-#include "agent/pods.h"
 #include "agent/profile_state.h"
-#include "agent/tasks.h"
+#include "agent/usage.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/map.h"
 
-/* A pod that is bound after the list takes longer than this to start a container. */
-#define LIST_VALID_MS 100
 #define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 1000
+#define RETRY_MAX_MS 5000
+/* What costs the API server a list, too. */
+#define RETRY_LIST_MAX_MS 15000
+/* Looking at tasks takes at most this part of a processor. */
+#define SCAN_SHARE 50
+/* So many lists in a row may be too old once the tasks are known, too. */
+#define LISTS_MAX 3
 
 struct job {
     char *object;
@@ -30,19 +33,17 @@ struct job {
 struct drain {
     struct drain_options options;
     struct map *jobs;
+    struct usage *usage;
     struct loop_timer *timer;
     uint64_t retry_ms;
 
-    /* The pass under way: a list, then one removal after the other. */
+    /* The pass under way. */
     bool busy;
-    struct pods_list *list;
-    struct map *users;
-    uint64_t listed_ms;
-    char *removing; /* object whose profile the kernel is removing */
     bool woken;     /* meanwhile: look again at once */
+    unsigned lists; /* since the last removal */
+    bool asked_server;
+    char *removing; /* object whose profile the kernel is removing */
 };
-
-static void step(struct drain *drain);
 
 static void job_free(void *value)
 {
@@ -59,69 +60,13 @@ static void schedule(struct drain *drain, uint64_t ms)
         loop_timer_start(drain->timer, ms);
 }
 
+/* --- what becomes of jobs --------------------------------------------------------------------- */
+
 static void tell(struct drain *drain, struct job *job, const char *reason, const char *message)
 {
     job->due = false;
     job->looked_at = true;
     drain->options.waiting(drain->options.userdata, job->object, reason, message);
-}
-
-static void end_pass(struct drain *drain)
-{
-    map_free(drain->users);
-    drain->users = NULL;
-    drain->busy = false;
-    if (map_size(drain->jobs) == 0)
-        return;
-    if (drain->woken) {
-        schedule(drain, 0);
-        return;
-    }
-    schedule(drain, drain->retry_ms);
-    drain->retry_ms = drain->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : drain->retry_ms * 2;
-}
-
-/* A task that uses the job's profiles: says so and returns true. Doubt counts as use. */
-static bool has_task(struct drain *drain, struct job *job)
-{
-    _cleanup_error_ struct error err = {0};
-    _cleanup_free_ char *message = NULL;
-    struct tasks_use use;
-
-    if (tasks_scan(drain->options.proc, &job->names, &use, &err) < 0)
-        message = xasprintf("tasks cannot be read: %s", error_message(&err));
-    else if (use.starting)
-        message = xasprintf("a container is starting (process %d)", (int) use.pid);
-    else if (use.used)
-        message =
-            xasprintf("process %d runs under it (%zu tasks in all)", (int) use.pid, use.count);
-    else
-        return false;
-    tell(drain, job, REASON_IN_USE, message);
-    return true;
-}
-
-static bool has_pod(struct drain *drain, struct job *job)
-{
-    const char *pod = drain->users ? pods_user(drain->users, &job->names) : NULL;
-    _cleanup_free_ char *message = NULL;
-
-    if (!pod)
-        return false;
-    message = xasprintf("pod %s names it", pod);
-    tell(drain, job, REASON_IN_USE, message);
-    return true;
-}
-
-static bool may_try(struct drain *drain, struct job *job)
-{
-    if (!drain->options.wanted(drain->options.userdata, job->object, &job->names))
-        return false;
-    if (job->labelled && !drain->options.label_gone(drain->options.userdata, job->object)) {
-        tell(drain, job, REASON_LABEL_PRESENT, "the Node still carries the label");
-        return false;
-    }
-    return true;
 }
 
 static struct job *next_due(struct drain *drain)
@@ -135,12 +80,64 @@ static struct job *next_due(struct drain *drain)
     return NULL;
 }
 
-static void finish_job(struct drain *drain, const char *object)
+static void tell_all(struct drain *drain, const char *reason, const char *message)
+{
+    struct job *job;
+
+    while ((job = next_due(drain)))
+        tell(drain, job, reason, message);
+}
+
+static void drop(struct drain *drain, const char *object)
 {
     _cleanup_free_ char *name = xstrdup(object);
 
     map_remove(drain->jobs, name);
-    drain->options.removed(drain->options.userdata, name);
+    drain->options.changed(drain->options.userdata, name);
+}
+
+/* --- the pass --------------------------------------------------------------------------------- */
+
+static uint64_t retry_after(struct drain *drain)
+{
+    uint64_t max = drain->asked_server ? RETRY_LIST_MAX_MS : RETRY_MAX_MS;
+    uint64_t ms = drain->retry_ms > max ? max : drain->retry_ms;
+    uint64_t least = usage_scan_ms(drain->usage) * SCAN_SHARE;
+
+    drain->retry_ms = ms * 2;
+    return ms > least ? ms : least;
+}
+
+static void end_pass(struct drain *drain)
+{
+    usage_forget(drain->usage);
+    drain->busy = false;
+    if (map_size(drain->jobs) > 0)
+        schedule(drain, drain->woken ? 0 : retry_after(drain));
+}
+
+/* False when the job is over, for this pass or altogether. */
+static bool may_try(struct drain *drain, struct job *job)
+{
+    if (!drain->options.wanted(drain->options.userdata, job->object, &job->names)) {
+        drop(drain, job->object);
+        return false;
+    }
+    if (job->labelled && !drain->options.label_gone(drain->options.userdata, job->object)) {
+        tell(drain, job, REASON_LABEL_PRESENT, "the Node still carries the label");
+        return false;
+    }
+    return true;
+}
+
+/* Says so and returns true. `user` is freed. */
+static bool is_used(struct drain *drain, struct job *job, char *user)
+{
+    if (!user)
+        return false;
+    tell(drain, job, REASON_IN_USE, user);
+    free(user);
+    return true;
 }
 
 static void count_removal(struct drain *drain, bool success)
@@ -150,105 +147,132 @@ static void count_removal(struct drain *drain, bool success)
     metrics_add(drain->options.metrics, METRIC_REMOVALS, 1, values);
 }
 
+static void step(struct drain *drain);
+
 static void on_removed(void *userdata, const struct error *err)
 {
     struct drain *drain = userdata;
     _cleanup_free_ char *object = TAKE_PTR(drain->removing);
     struct job *job = map_get(drain->jobs, object);
+    bool too_late = err->code == -ETIME; /* the list has become old in the line for the kernel */
 
-    count_removal(drain, err->code == 0);
-    if (job && job->due) {
-        if (err->code)
-            tell(drain, job, REASON_REMOVE_FAILED, error_message(err));
-        else if (++job->removed == job->names.len)
-            finish_job(drain, object);
+    if (!too_late) {
+        count_removal(drain, err->code == 0);
+        drain->lists = 0;
     }
+    /* It may have been called off, or replaced by another, meanwhile. */
+    if (job && job->due && err->code == 0)
+        job->removed++;
+    else if (job && job->due && !too_late)
+        tell(drain, job, REASON_REMOVE_FAILED, error_message(err));
+    if (job && job->removed == job->names.len)
+        drop(drain, object);
+    else
+        drain->options.changed(drain->options.userdata, object);
     step(drain);
 }
 
 static void remove_next(struct drain *drain, struct job *job)
 {
     drain->removing = xstrdup(job->object);
-    kernel_remove(drain->options.kernel, job->names.items[job->removed], on_removed, drain);
+    kernel_remove(drain->options.kernel, job->names.items[job->removed],
+                  usage_pods_until_ms(drain->usage), on_removed, drain);
 }
 
-static void start_list(struct drain *drain);
+/* False when that would be one list too many: the pass is over. */
+static bool list_pods(struct drain *drain)
+{
+    if (++drain->lists > LISTS_MAX) {
+        tell_all(drain, REASON_PODS_UNKNOWN,
+                 "the node is too busy: pods and processes cannot be looked at soon enough before "
+                 "the removal");
+        return false;
+    }
+    drain->asked_server = true;
+    usage_list_pods(drain->usage);
+    return true;
+}
 
-/* Goes on with the pass: removes one profile and returns, or ends the pass. */
+/*
+ * Begins the next thing that the job needs and returns true, or false when the job is over for now.
+ * The node's own tasks come first, as they cost the API server nothing, and again after the list.
+ */
+static bool step_job(struct drain *drain, struct job *job)
+{
+    struct usage *usage = drain->usage;
+
+    if (!may_try(drain, job))
+        return false;
+    if (!usage_knows_tasks(usage)) {
+        usage_read_tasks(usage);
+        return true;
+    }
+    if (is_used(drain, job, usage_task(usage, &job->names)))
+        return false;
+    if (!usage_knows_pods(usage))
+        return list_pods(drain);
+    if (is_used(drain, job, usage_pod(usage, &job->names)))
+        return false;
+    if (usage_wants_tasks_again(usage))
+        usage_read_tasks(usage);
+    else
+        remove_next(drain, job);
+    return true;
+}
+
+/* Goes on with the pass until something is under way, or ends it. */
 static void step(struct drain *drain)
 {
     struct job *job;
 
-    while ((job = next_due(drain))) {
-        if (clock_monotonic_ms() - drain->listed_ms > LIST_VALID_MS) {
-            start_list(drain);
+    while ((job = next_due(drain)))
+        if (step_job(drain, job))
             return;
-        }
-        if (!may_try(drain, job)) {
-            job->due = false;
-        } else if (!has_pod(drain, job) && !has_task(drain, job)) {
-            remove_next(drain, job);
-            return;
-        }
-    }
     end_pass(drain);
 }
 
-static void on_pods(void *userdata, struct map *users, const struct error *err)
+static void on_known(void *userdata, const char *reason, const char *message)
 {
     struct drain *drain = userdata;
-    struct job *job;
 
-    drain->list = NULL;
-    drain->listed_ms = clock_monotonic_ms();
-    map_free(drain->users);
-    drain->users = users;
-    if (err->code)
-        while ((job = next_due(drain)))
-            tell(drain, job, REASON_PODS_UNKNOWN, error_message(err));
+    if (reason)
+        tell_all(drain, reason, message);
     step(drain);
 }
 
-static void start_list(struct drain *drain)
-{
-    if (drain->options.client) {
-        drain->list = pods_list(drain->options.client, drain->options.node, on_pods, drain);
-    } else {
-        drain->listed_ms = clock_monotonic_ms();
-        step(drain);
-    }
-}
-
-/* Looks at the node's own tasks first, which costs the API server nothing. */
 static void start_pass(void *userdata)
 {
     struct drain *drain = userdata;
     size_t position = 0;
     void *value;
-    bool any = false;
 
     if (drain->busy)
         return;
-    drain->woken = false;
-    while (map_next(drain->jobs, &position, NULL, &value)) {
-        struct job *job = value;
-
-        job->due = may_try(drain, job) && !has_task(drain, job);
-        any |= job->due;
-    }
     drain->busy = true;
-    if (any)
-        start_list(drain);
-    else
-        end_pass(drain);
+    drain->woken = false;
+    drain->asked_server = false;
+    drain->lists = 0;
+    while (map_next(drain->jobs, &position, NULL, &value))
+        ((struct job *) value)->due = true;
+    step(drain);
 }
+
+/* --- the module ------------------------------------------------------------------------------- */
 
 struct drain *drain_new(uv_loop_t *loop, const struct drain_options *options)
 {
     struct drain *drain = xcalloc(1, sizeof(*drain));
+    struct usage_options usage = {
+        .proc = options->proc,
+        .client = options->client,
+        .node = options->node,
+        .known = on_known,
+        .userdata = drain,
+    };
 
     drain->options = *options;
     drain->jobs = map_new(job_free);
+    drain->usage = usage_new(loop, &usage);
     drain->timer = loop_timer_new(loop, start_pass, drain);
     drain->retry_ms = RETRY_MIN_MS;
     return drain;
@@ -258,9 +282,8 @@ void drain_free(struct drain *drain)
 {
     if (!drain)
         return;
-    pods_list_cancel(drain->list);
+    usage_free(drain->usage);
     loop_timer_free(drain->timer);
-    map_free(drain->users);
     map_free(drain->jobs);
     free(drain->removing);
     free(drain);
@@ -291,6 +314,11 @@ void drain_wake(struct drain *drain)
     drain->woken = true;
     if (map_size(drain->jobs) > 0)
         schedule(drain, 0);
+}
+
+bool drain_is_removing(const struct drain *drain, const char *object)
+{
+    return drain->removing && strcmp(drain->removing, object) == 0;
 }
 
 bool drain_settled(const struct drain *drain)

@@ -11,8 +11,9 @@
 /*
  * Removes profiles from the kernel by the order of DESIGN invariant 2: the Node's label is gone, as
  * the server has answered; a consistent list of the node's pods has none that names the profile; no
- * task has it or is about to; and the removal begins within 100 ms of that list, else everything is
- * looked at again. What is in use is tried again with back-off. One list serves all that wait.
+ * task has it or is about to; and the kernel begins the removal within 100 ms of that list, else
+ * everything is looked at again. What is in use is tried again with back-off. One list and one look
+ * at the tasks serve all that wait.
  */
 struct drain;
 
@@ -26,8 +27,8 @@ struct drain_options {
     bool (*wanted)(void *userdata, const char *object, const struct strv *names);
     /* The object's label is not on the Node and will not come back by a write under way. */
     bool (*label_gone)(void *userdata, const char *object);
-    /* The kernel has none of the names any more. */
-    void (*removed)(void *userdata, const char *object);
+    /* Look at the object again: a removal has ended, or none is wanted any more. */
+    void (*changed)(void *userdata, const char *object);
     /* Not yet, and why; may be called again with the same. */
     void (*waiting)(void *userdata, const char *object, const char *reason, const char *message);
     void *userdata;
@@ -43,5 +44,10 @@ void drain_set(struct drain *drain, const char *object, const struct strv *names
 void drain_clear(struct drain *drain, const char *object);
 /* Something has changed (a label went): look at once. */
 void drain_wake(struct drain *drain);
-/* Objects for which `waiting` or `removed` has not been called since they were asked for. */
+/*
+ * The kernel is removing a profile of the object: what it shows of it says nothing until `changed`
+ * is called.
+ */
+bool drain_is_removing(const struct drain *drain, const char *object);
+/* `waiting` or `changed` has been called for all objects since they were asked for. */
 bool drain_settled(const struct drain *drain);

@@ -38,6 +38,7 @@ enum profile_phase {
 #define REASON_REMOVING "Removing"             /* removal: being checked or under way */
 #define REASON_REMOVE_FAILED "RemoveFailed"    /* removal: the kernel or the folder refused */
 #define REASON_PODS_UNKNOWN "PodsUnknown"      /* removal: the node's pods could not be listed */
+#define REASON_TASKS_UNKNOWN "TasksUnknown"    /* removal: the node's tasks could not be read */
 
 struct profile_state {
     enum profile_phase phase;

@@ -74,5 +74,5 @@ void round_restore(struct round *round);
 /* Callbacks of the drain. */
 bool release_wanted(void *userdata, const char *object, const struct strv *names);
 bool release_label_gone(void *userdata, const char *object);
-void release_removed(void *userdata, const char *object);
+void release_changed(void *userdata, const char *object);
 void release_waiting(void *userdata, const char *object, const char *reason, const char *message);

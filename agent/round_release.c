@@ -129,7 +129,7 @@ bool release_label_gone(void *userdata, const char *object)
            reconciler->options.label_gone(reconciler->options.userdata, object);
 }
 
-void release_removed(void *userdata, const char *object)
+void release_changed(void *userdata, const char *object)
 {
     struct agent_reconciler *reconciler = userdata;
 

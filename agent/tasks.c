@@ -10,6 +10,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
 #include "lib/base/fs.h"
+#include "lib/base/map.h"
 
 /* A stack of profiles with long names; what is longer counts as using everything. */
 #define LABEL_MAX (64 * 1024)
@@ -83,14 +84,6 @@ bool tasks_label_uses(const char *label, const char *name)
     return stack_uses(label, label_length(label, len), name) || stack_uses(label, len, name);
 }
 
-static bool label_uses_any(const char *label, const struct strv *names)
-{
-    for (size_t i = 0; i < names->len; i++)
-        if (tasks_label_uses(label, names->items[i]))
-            return true;
-    return false;
-}
-
 /* A task that has ended meanwhile. */
 static bool is_gone(int code)
 {
@@ -124,73 +117,99 @@ static bool is_dead(int task)
     return end && end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X' || end[2] == 'x');
 }
 
-struct scan {
-    const struct strv *names;
-    struct buf text; /* of one file at a time */
-    struct tasks_use use;
-    pid_t pid; /* being looked at */
+/* Tasks that have one thing in common. */
+struct group {
+    pid_t pid; /* the first of them */
+    size_t count;
 };
 
-static void scan_found(struct scan *scan)
+struct tasks {
+    struct map *labels;  /* struct group by label that tasks run under */
+    struct map *pending; /* … that they enter at their next exec */
+    struct group inits;  /* of container runtimes, which may enter any */
+    struct group doubts; /* what could not be read */
+    struct buf text;     /* of one file at a time */
+    pid_t pid;           /* being looked at */
+};
+
+static void group_add(const struct tasks *tasks, struct group *group)
 {
-    scan->use.used = true;
-    scan->use.count++;
-    if (!scan->use.pid)
-        scan->use.pid = scan->pid;
+    if (!group->pid)
+        group->pid = tasks->pid;
+    group->count++;
+}
+
+static void add_label(const struct tasks *tasks, struct map *labels)
+{
+    const char *label = buf_string(&tasks->text);
+    struct group *group = map_get(labels, label);
+
+    if (!group) {
+        group = xcalloc(1, sizeof(*group));
+        map_set(labels, label, group);
+    }
+    group_add(tasks, group);
 }
 
 /* Reads a file of the attr folder; kernels before 5.8 have no folder per module. */
-static int read_attr(struct scan *scan, int task, const char *new_name, const char *old_name)
+static int read_attr(struct tasks *tasks, int task, const char *new_name, const char *old_name)
 {
-    buf_reset(&scan->text);
-    int r = fs_read(task, new_name, &scan->text, NULL);
+    buf_reset(&tasks->text);
+    int r = fs_read(task, new_name, &tasks->text, NULL);
     if (r != -ENOENT)
         return r;
-    buf_reset(&scan->text);
-    return fs_read(task, old_name, &scan->text, NULL);
+    buf_reset(&tasks->text);
+    return fs_read(task, old_name, &tasks->text, NULL);
 }
 
-/* Whether the task runs under one of the profiles; what cannot be told counts. */
-static bool scan_current(struct scan *scan, int task)
+static bool is_unconfined(const char *label)
 {
-    int r = read_attr(scan, task, "attr/apparmor/current", "attr/current");
+    static const char unconfined[] = "unconfined";
 
-    if (is_gone(r))
-        return false;
-    if (r == 0 && !label_uses_any(buf_string(&scan->text), scan->names))
-        return false;
+    return strncmp(label, unconfined, strlen(unconfined)) == 0 &&
+           (label[strlen(unconfined)] == '\0' || label[strlen(unconfined)] == '\n');
+}
+
+static void read_current(struct tasks *tasks, int task)
+{
+    int r = read_attr(tasks, task, "attr/apparmor/current", "attr/current");
+
+    if (is_gone(r) || (r == 0 && is_unconfined(buf_string(&tasks->text))))
+        return;
     /* A zombie keeps its label and never runs again. */
-    return !is_dead(task);
+    if (is_dead(task))
+        return;
+    if (r == 0)
+        add_label(tasks, tasks->labels);
+    else
+        group_add(tasks, &tasks->doubts);
 }
 
-/* Whether the task will enter one of the profiles at its next exec. Kernels that do not tell us
- * answer EINVAL, as do newer ones when there is nothing to tell. */
-static bool scan_exec(struct scan *scan, int task)
+/* What the task will enter at its next exec. Kernels that do not tell us answer EINVAL, as do newer
+ * ones when there is nothing to tell. */
+static void read_exec(struct tasks *tasks, int task)
 {
-    int r = read_attr(scan, task, "attr/apparmor/exec", "attr/exec");
+    int r = read_attr(tasks, task, "attr/apparmor/exec", "attr/exec");
 
     if (r == -EFBIG)
-        return true;
-    return r == 0 && label_uses_any(buf_string(&scan->text), scan->names);
+        group_add(tasks, &tasks->doubts);
+    else if (r == 0 && tasks->text.len > 0)
+        add_label(tasks, tasks->pending);
 }
 
-static bool scan_init(struct scan *scan, int task)
+static void read_comm(struct tasks *tasks, int task)
 {
-    buf_reset(&scan->text);
-    int r = fs_read(task, "comm", &scan->text, NULL);
-    return r == 0 && is_runtime_init(buf_string(&scan->text)) && !is_dead(task);
+    buf_reset(&tasks->text);
+    int r = fs_read(task, "comm", &tasks->text, NULL);
+    if (r == 0 && is_runtime_init(buf_string(&tasks->text)) && !is_dead(task))
+        group_add(tasks, &tasks->inits);
 }
 
-static void scan_task(struct scan *scan, int task)
+static void read_task(struct tasks *tasks, int task)
 {
-    if (scan_current(scan, task)) {
-        scan_found(scan);
-    } else if (scan_exec(scan, task) || scan_init(scan, task)) {
-        /* The one that is starting is the example to show: it explains the state. */
-        scan->use.pid = 0;
-        scan_found(scan);
-        scan->use.starting = true;
-    }
+    read_current(tasks, task);
+    read_exec(tasks, task);
+    read_comm(tasks, task);
 }
 
 static pid_t entry_pid(const struct dirent *entry)
@@ -214,8 +233,8 @@ static DIR *open_dir_stream(int dir, const char *name)
 }
 
 /* Calls `fn` for each numbered folder of `name`. A negative errno when it cannot be read. */
-static int for_each_number(struct scan *scan, int dir, const char *name,
-                           void (*fn)(struct scan *scan, int dir, const char *name, pid_t pid))
+static int for_each_number(struct tasks *tasks, int dir, const char *name,
+                           void (*fn)(struct tasks *tasks, int dir, const char *name, pid_t pid))
 {
     DIR *stream = open_dir_stream(dir, name);
 
@@ -228,42 +247,124 @@ static int for_each_number(struct scan *scan, int dir, const char *name,
             break;
         pid_t pid = entry_pid(entry);
         if (pid)
-            fn(scan, dirfd(stream), entry->d_name, pid);
+            fn(tasks, dirfd(stream), entry->d_name, pid);
     }
     int r = -errno;
     closedir(stream);
     return r;
 }
 
-static void visit_thread(struct scan *scan, int dir, const char *name, pid_t pid _unused_)
+static void visit_thread(struct tasks *tasks, int dir, const char *name, pid_t pid _unused_)
 {
     _cleanup_close_ int task = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (task >= 0)
-        scan_task(scan, task);
+        read_task(tasks, task);
     else if (!is_gone(-errno))
-        scan_found(scan);
+        group_add(tasks, &tasks->doubts);
 }
 
-static void visit_process(struct scan *scan, int dir, const char *name, pid_t pid)
+static void visit_process(struct tasks *tasks, int dir, const char *name, pid_t pid)
 {
     _cleanup_free_ char *path = xasprintf("%s/task", name);
 
-    scan->pid = pid;
-    int r = for_each_number(scan, dir, path, visit_thread);
+    tasks->pid = pid;
+    int r = for_each_number(tasks, dir, path, visit_thread);
     if (r < 0 && !is_gone(r))
-        scan_found(scan);
+        group_add(tasks, &tasks->doubts);
 }
 
-int tasks_scan(const char *proc, const struct strv *names, struct tasks_use *ret, struct error *err)
+/*
+ * kthreadd is process 2 of every kernel and visible in its first process namespace alone. Without
+ * it there are processes that we do not see: `hostPID` is missing, or proc has `hidepid`.
+ */
+static int check_whole(const char *proc, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/2/comm", proc);
+    _cleanup_buf_ struct buf comm = BUF_INIT(64);
+
+    if (fs_read(AT_FDCWD, path, &comm, NULL) == 0 && strcmp(buf_string(&comm), "kthreadd\n") == 0)
+        return 0;
+    return error_set(err, -EPERM,
+                     "%s does not show all processes of the node: give the agent's pod "
+                     "hostPID: true, or --proc the host's proc, without hidepid",
+                     proc);
+}
+
+int tasks_read(const char *proc, struct tasks **ret, struct error *err)
 {
     const char *path = proc ? proc : "/proc";
-    struct scan scan = {.names = names, .text = BUF_INIT(LABEL_MAX)};
+    _cleanup_(tasks_freep) struct tasks *tasks = xcalloc(1, sizeof(*tasks));
+    int r;
 
-    int r = for_each_number(&scan, AT_FDCWD, path, visit_process);
-    buf_done(&scan.text);
+    tasks->labels = map_new(free);
+    tasks->pending = map_new(free);
+    buf_init(&tasks->text, LABEL_MAX);
+    r = for_each_number(tasks, AT_FDCWD, path, visit_process);
     if (r < 0)
         return error_set_errno(err, r, "cannot read the processes in %s", path);
-    *ret = scan.use;
+    r = check_whole(path, err);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(tasks);
     return 0;
+}
+
+void tasks_free(struct tasks *tasks)
+{
+    if (!tasks)
+        return;
+    map_free(tasks->labels);
+    map_free(tasks->pending);
+    buf_done(&tasks->text);
+    free(tasks);
+}
+
+/* --- who uses what --- */
+
+static bool label_uses_any(const char *label, const struct strv *names)
+{
+    for (size_t i = 0; i < names->len; i++)
+        if (tasks_label_uses(label, names->items[i]))
+            return true;
+    return false;
+}
+
+static void use_add(struct tasks_use *use, const struct group *group)
+{
+    if (group->count == 0)
+        return;
+    use->used = true;
+    use->count += group->count;
+    if (!use->pid || group->pid < use->pid)
+        use->pid = group->pid;
+}
+
+static void use_add_labels(struct tasks_use *use, const struct map *labels,
+                           const struct strv *names)
+{
+    const char *label;
+    size_t position = 0;
+    void *group;
+
+    while (map_next(labels, &position, &label, &group))
+        if (label_uses_any(label, names))
+            use_add(use, group);
+}
+
+struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *names)
+{
+    struct tasks_use running = {0}, starting = {0};
+
+    use_add_labels(&running, tasks->labels, names);
+    use_add(&running, &tasks->doubts);
+    use_add_labels(&starting, tasks->pending, names);
+    use_add(&starting, &tasks->inits);
+    return (struct tasks_use){
+        .used = running.used || starting.used,
+        .count = running.count + starting.count,
+        /* The one that is starting is the example to show: it explains the state. */
+        .pid = starting.used ? starting.pid : running.pid,
+        .starting = starting.used,
+    };
 }

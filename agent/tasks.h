@@ -13,6 +13,17 @@
  * process, read from /proc/<pid>/task/<tid>/attr (invariant 2). When in doubt a profile counts as
  * used.
  */
+struct tasks;
+
+/*
+ * Reads all of them once, which takes from milliseconds to half a second: not on the loop. Fails
+ * when `proc` (NULL: "/proc") cannot be read or does not show the whole node, which the caller must
+ * treat as use of everything.
+ */
+_must_check_ int tasks_read(const char *proc, struct tasks **ret, struct error *err);
+void tasks_free(struct tasks *tasks);
+DEFINE_CLEANUP(struct tasks *, tasks_free)
+
 struct tasks_use {
     bool used;
     pid_t pid;     /* an example, 0 when none */
@@ -20,12 +31,8 @@ struct tasks_use {
     bool starting; /* a container runtime's init that may still exec into a profile */
 };
 
-/*
- * `names` are top-level profile names; their children, hats, null profiles and stacks count. Fails
- * only when /proc itself cannot be read, which the caller must treat as used. `proc` NULL: "/proc".
- */
-_must_check_ int tasks_scan(const char *proc, const struct strv *names, struct tasks_use *ret,
-                            struct error *err);
+/* `names` are profile names; their children, hats, null profiles and stacks count. */
+struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *names);
 
 /*
  * Whether a label as in attr/current ("p (enforce)", "a//&:ns:b//kid (mixed)") has `name` as one of

@@ -4,10 +4,13 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "agent/profile_state.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
 
@@ -20,7 +23,7 @@ static uv_loop_t loop;
 static struct kernel *kernel;
 static struct drain *drain;
 static bool wanted, label_gone;
-static char *removed, *waiting_reason;
+static char *changed, *waiting_reason;
 
 static char *path_of(const char *name)
 {
@@ -56,10 +59,10 @@ static bool on_label_gone(_unused_ void *userdata, _unused_ const char *object)
     return label_gone;
 }
 
-static void on_removed(_unused_ void *userdata, const char *object)
+static void on_changed(_unused_ void *userdata, const char *object)
 {
-    free(removed);
-    removed = xstrdup(object);
+    free(changed);
+    changed = xstrdup(object);
     uv_stop(&loop);
 }
 
@@ -102,13 +105,14 @@ static void setup(void)
 {
     struct drain_options options = {.wanted = on_wanted,
                                     .label_gone = on_label_gone,
-                                    .removed = on_removed,
+                                    .changed = on_changed,
                                     .waiting = on_waiting};
 
     alloc_init();
     cr_assert(mkdtemp(root));
     uv_loop_init(&loop);
     start_kernel();
+    put("proc/2", "comm", "kthreadd\n");
     add_task("unconfined\n");
     proc = path_of("proc");
     options.kernel = kernel;
@@ -131,7 +135,7 @@ static void teardown(void)
     drain_free(drain);
     loop_drain(&loop);
     uv_loop_close(&loop);
-    free(removed);
+    free(changed);
     free(waiting_reason);
     free(proc);
 }
@@ -155,7 +159,7 @@ Test(drain, what_nobody_uses_is_removed)
     uv_run(&loop, UV_RUN_DEFAULT);
     name = removal();
     cr_assert_str_eq(name, "web");
-    cr_assert_str_eq(removed, "object");
+    cr_assert_str_eq(changed, "object");
     cr_assert(drain_settled(drain));
 }
 
@@ -173,7 +177,7 @@ Test(drain, a_task_keeps_its_profile_until_it_ends)
     cr_assert(drain_settled(drain));
 
     add_task("unconfined\n");
-    while (!removed)
+    while (!changed)
         uv_run(&loop, UV_RUN_DEFAULT);
     after = removal();
     cr_assert_str_eq(after, "web");
@@ -193,7 +197,7 @@ Test(drain, the_label_goes_first)
     label_gone = true;
     drain_wake(drain);
     uv_run(&loop, UV_RUN_DEFAULT);
-    cr_assert_str_eq(removed, "object");
+    cr_assert_str_eq(changed, "object");
 }
 
 Test(drain, a_leftover_needs_no_label_to_go)
@@ -201,7 +205,7 @@ Test(drain, a_leftover_needs_no_label_to_go)
     label_gone = false;
     ask("old-name", false);
     uv_run(&loop, UV_RUN_DEFAULT);
-    cr_assert_str_eq(removed, "object");
+    cr_assert_str_eq(changed, "object");
 }
 
 static void stop(_unused_ void *userdata)
@@ -220,14 +224,15 @@ static void expect_nothing_removed(void)
     loop_timer_free(timer);
     name = removal();
     cr_assert_str_eq(name, "");
-    cr_assert_null(removed);
 }
 
-Test(drain, what_is_wanted_again_stays)
+Test(drain, what_is_wanted_again_stays_and_its_object_is_looked_at)
 {
     wanted = false;
     ask("web", true);
     expect_nothing_removed();
+    cr_assert_str_eq(changed, "object");
+    cr_assert(drain_settled(drain));
 }
 
 Test(drain, what_is_called_off_stays)
@@ -235,4 +240,125 @@ Test(drain, what_is_called_off_stays)
     ask("web", true);
     drain_clear(drain, "object");
     expect_nothing_removed();
+    cr_assert_null(changed);
+}
+
+/* Every profile would look unused. */
+Test(drain, without_sight_of_the_whole_node_nothing_goes)
+{
+    put("proc/2", "comm", "sh\n");
+    ask("web", true);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(waiting_reason, REASON_TASKS_UNKNOWN);
+    expect_nothing_removed();
+}
+
+Test(drain, several_are_removed_in_one_pass)
+{
+    _cleanup_strv_ struct strv names = {0};
+
+    strv_add(&names, "a");
+    strv_add(&names, "b");
+    drain_set(drain, "one", &names, true);
+    drain_set(drain, "two", &names, true);
+    while (!drain_settled(drain))
+        uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(changed, "two");
+    cr_assert_null(waiting_reason);
+}
+
+/* --- writes that wait for others --- */
+
+static void on_load(_unused_ void *userdata, _unused_ const struct error *err)
+{
+}
+
+static void stop_when_removing(void *userdata)
+{
+    struct loop_timer **timer = userdata;
+
+    if (drain_is_removing(drain, "object"))
+        uv_stop(&loop);
+    else
+        loop_timer_start(*timer, 1);
+}
+
+/* Until a removal waits for a load that does not end; opening a FIFO for writing waits. */
+static void run_until_removal_waits(void)
+{
+    _cleanup_free_ char *replace = path_of("fs/.replace");
+    struct loop_timer *timer = loop_timer_new(&loop, stop_when_removing, &timer);
+
+    unlink(replace);
+    cr_assert_eq(mkfifo(replace, 0600), 0);
+    kernel_load(kernel, "x", 1, on_load, NULL);
+    ask("web", true);
+    loop_timer_start(timer, 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    loop_timer_free(timer);
+}
+
+static int let_load_end(void)
+{
+    _cleanup_free_ char *replace = path_of("fs/.replace");
+    int reader = open(replace, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    cr_assert_geq(reader, 0);
+    return reader;
+}
+
+static uint64_t late_ms;
+
+static uint64_t late_now(_unused_ void *userdata)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return late_ms + (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+/* What was found out before is too old once the kernel has its turn. */
+Test(drain, a_removal_that_waited_for_other_writes_looks_again)
+{
+    static const struct clock_source source = {.monotonic_ms = late_now};
+    _cleanup_free_ char *before = NULL;
+    _cleanup_free_ char *after = NULL;
+    _cleanup_close_ int reader = -1;
+
+    run_until_removal_waits();
+    late_ms = 101;
+    clock_set_source(&source);
+    add_task("web (enforce)\n");
+    reader = let_load_end();
+    while (!waiting_reason)
+        uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(waiting_reason, REASON_IN_USE);
+    before = removal();
+    cr_assert_str_eq(before, "");
+
+    add_task("unconfined\n");
+    drain_wake(drain);
+    while (!drain_settled(drain) || strcmp(after ? after : "", "web") != 0) {
+        uv_run(&loop, UV_RUN_DEFAULT);
+        free(after);
+        after = removal();
+    }
+    clock_set_source(NULL);
+}
+
+Test(drain, a_removal_under_way_is_told_apart_and_its_end_is_told)
+{
+    _cleanup_close_ int reader = -1;
+
+    run_until_removal_waits();
+    cr_assert(drain_is_removing(drain, "object"));
+    cr_assert_not(drain_is_removing(drain, "other"));
+    drain_clear(drain, "object");
+    cr_assert(drain_is_removing(drain, "object"), "the kernel has been asked already");
+    cr_assert_null(changed);
+    reader = let_load_end();
+    while (!changed)
+        uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(changed, "object");
+    cr_assert_not(drain_is_removing(drain, "object"));
 }

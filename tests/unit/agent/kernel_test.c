@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
 
@@ -113,14 +114,70 @@ Test(kernel, names_its_features_folder)
     cr_assert_not(kernel_stuck(kernel));
 }
 
-Test(kernel, reads_back_what_is_loaded)
+static struct map *read_back(const struct kernel *kernel)
+{
+    _cleanup_error_ struct error err = {0};
+    struct map *map = NULL;
+
+    cr_assert_eq(kernel_read(kernel, &map, &err), 0, "%s", error_message(&err));
+    return map;
+}
+
+Test(kernel, reads_profiles_with_their_children)
+{
+    /* Folder names are mangled and cut by the kernel. */
+    put("fs/policy/profiles/usr.bin.x.7/name", "/usr/bin/x y\n");
+    put("fs/policy/profiles/usr.bin.x.7/mode", "complain\n");
+    put("fs/policy/profiles/usr.bin.x.7/sha256",
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/name", "kid\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/mode", "kill\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/profiles/hat.3/name", "hat\n");
+    put("fs/policy/profiles/web.1/profiles/kid.2/profiles/hat.3/mode", "unconfined\n");
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_(map_freep) struct map *map = read_back(kernel);
+    const struct kernel_profile *profile;
+
+    cr_assert_eq(map_size(map), 4);
+    profile = map_get(map, "web");
+    cr_assert_eq(profile->mode, POLICY_ENFORCE);
+    cr_assert_eq(profile->digest_type, DIGEST_SHA1);
+    cr_assert_str_eq(profile->digest, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    profile = map_get(map, "/usr/bin/x y");
+    cr_assert_eq(profile->mode, POLICY_COMPLAIN);
+    cr_assert_eq(profile->digest_type, DIGEST_SHA256);
+    profile = map_get(map, "web//kid");
+    cr_assert_eq(profile->mode, POLICY_KILL);
+    cr_assert_str_eq(profile->digest, "");
+    profile = map_get(map, "web//kid//hat");
+    cr_assert_eq(profile->mode, POLICY_UNCONFINED);
+}
+
+Test(kernel, a_profile_that_goes_while_it_is_read_is_left_out)
+{
+    _cleanup_free_ char *mode = path_of("fs/policy/profiles/web.1/mode");
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+
+    unlink(mode);
+    _cleanup_(map_freep) struct map *map = read_back(kernel);
+    cr_assert_eq(map_size(map), 0);
+}
+
+Test(kernel, what_it_does_not_understand_is_an_error_that_names_it)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
-    _cleanup_(map_freep) struct map *map = NULL;
+    _cleanup_error_ struct error err = {0};
+    struct map *map = NULL;
 
-    cr_assert_eq(kernel_read(kernel, &map, NULL), 0);
-    cr_assert_eq(map_size(map), 1);
-    cr_assert_not_null(map_get(map, "web"));
+    put("fs/policy/profiles/web.1/mode", "odd\n");
+    cr_assert_eq(kernel_read(kernel, &map, &err), -EBADMSG);
+    cr_assert_not_null(strstr(err.message, "web.1: profile web has the unknown mode \"odd\""), "%s",
+                       err.message);
+    put("fs/policy/profiles/web.1/mode", "enforce\n");
+    put("fs/policy/profiles/web.1/sha1",
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad00\n");
+    cr_assert_eq(kernel_read(kernel, &map, &err), -EBADMSG);
+    cr_assert_null(map);
 }
 
 /* --- writes --- */
@@ -171,7 +228,7 @@ Test(kernel, writes_reach_the_files_of_the_kernel)
 
     kernel_load(kernel, data, strlen(data), record, &load);
     memset(data, 'x', strlen(data));
-    kernel_remove(kernel, "web", record, &removal);
+    kernel_remove(kernel, "web", UINT64_MAX, record, &removal);
     cr_assert_eq(load.calls + removal.calls, 0, "never from inside");
     run_all();
     cr_assert_eq(load.calls, 1);
@@ -223,7 +280,7 @@ Test(kernel, a_write_that_does_not_return_is_given_up_and_seen)
     cr_assert_eq(first.err.code, -ETIMEDOUT);
     cr_assert_str_eq(error_reason(&first.err, ""), "KernelStuck");
     cr_assert_eq(second.err.code, -ETIMEDOUT);
-    kernel_remove(kernel, "x", record, &third);
+    kernel_remove(kernel, "x", UINT64_MAX, record, &third);
     run_until(&third.calls);
     cr_assert_eq(third.err.code, -ETIMEDOUT);
 
@@ -234,13 +291,39 @@ Test(kernel, a_write_that_does_not_return_is_given_up_and_seen)
     cr_assert_not(kernel_stuck(kernel));
     cr_assert_eq(first.calls, 1);
     error_done(&third.err);
-    kernel_remove(kernel, "x", record, &third);
+    kernel_remove(kernel, "x", UINT64_MAX, record, &third);
     run_all();
     cr_assert_eq(third.calls, 2);
     cr_assert_eq(third.err.code, 0);
     error_done(&first.err);
     error_done(&second.err);
     kernel_free(kernel);
+}
+
+static uint64_t now_ms = 1000;
+
+static uint64_t test_now(_unused_ void *userdata)
+{
+    return now_ms;
+}
+
+Test(kernel, a_removal_whose_time_is_over_is_not_begun)
+{
+    static const struct clock_source source = {.monotonic_ms = test_now};
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    struct outcome late = {0}, in_time = {0};
+
+    clock_set_source(&source);
+    kernel_remove(kernel, "late", now_ms + 100, record, &late);
+    kernel_remove(kernel, "in-time", now_ms + 101, record, &in_time);
+    now_ms += 101; /* other writes have taken that long */
+    run_all();
+    clock_set_source(NULL);
+    cr_assert_eq(late.err.code, -ETIME);
+    cr_assert_not_null(strstr(error_message(&late.err), "late"));
+    cr_assert_eq(in_time.err.code, 0);
+    assert_content("fs/.remove", "in-time");
+    error_done(&late.err);
 }
 
 Test(kernel, may_be_freed_while_a_write_is_stuck)
