@@ -2,10 +2,14 @@
 #include "lib/base/alloc.h"
 
 #include <cjson/cJSON.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Bytes from which a block is mapped by itself and goes back to the system when it is freed. */
+#define LARGE_BLOCK (128 * 1024)
 
 /* Writes without stdio: that would allocate. */
 static _Noreturn void alloc_fail(void)
@@ -103,4 +107,9 @@ void alloc_init(void)
     cJSON_Hooks hooks = {.malloc_fn = xmalloc, .free_fn = free};
 
     cJSON_InitHooks(&hooks);
+#ifdef M_MMAP_THRESHOLD
+    /* Set, it stays: by default glibc raises it to the largest block ever freed (up to 32 MB), and
+     * keeps twice as much memory from then on. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+#endif
 }

@@ -21,6 +21,6 @@ char *xstrndup(const char *text, size_t max);
 void *xmemdup(const void *data, size_t size);
 _printf_(1, 2) char *xasprintf(const char *format, ...);
 _printf_(1, 0) char *xvasprintf(const char *format, va_list args);
-/* Makes cJSON allocate through xmalloc; every program and test calls it first.
- */
+/* Makes cJSON allocate through xmalloc, and large blocks go back to the system when they are freed;
+ * every program and test calls it first. */
 void alloc_init(void);

@@ -2,6 +2,7 @@
 #include "lib/base/alloc.h"
 
 #include <criterion/criterion.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdint.h>
 
@@ -55,4 +56,16 @@ Test(alloc, json_is_built_from_the_same_memory)
     _cleanup_json_ cJSON *json = cJSON_CreateString("x");
 
     cr_assert_str_eq(json->valuestring, "x");
+}
+
+Test(alloc, large_blocks_do_not_stay_with_the_process)
+{
+    alloc_init();
+    free(xcalloc(1, 8 * 1024 * 1024));
+    size_t before = mallinfo2().hblkhd;
+    _cleanup_free_ void *block = xmalloc(512 * 1024);
+
+    if (mallinfo2().arena == 0)
+        cr_skip_test("another allocator (a sanitizer's)");
+    cr_assert_geq(mallinfo2().hblkhd, before + 512 * 1024, "a mapping of its own");
 }
