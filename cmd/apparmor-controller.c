@@ -21,7 +21,7 @@
 enum { EXIT_USAGE = 2 };
 
 struct flags {
-    char *kubeconfig, *listen, *log_level, *log_format;
+    char *kubeconfig, *listen, *lease_namespace, *pod_name, *log_level, *log_format;
 };
 
 static struct flags flags;
@@ -39,6 +39,19 @@ static const struct option table[] = {
      .argument = "ADDRESS:PORT",
      .default_text = DEFAULT_LISTEN,
      .help = "Serves /healthz, /readyz and /metrics; an empty value turns it off."},
+    {.name = "lease-namespace",
+     .type = OPTION_STRING,
+     .target = &flags.lease_namespace,
+     .argument = "NAMESPACE",
+     .env = "POD_NAMESPACE",
+     .help = "Of several replicas, the one that holds the Lease apparmor-controller in this "
+             "namespace does the work. When empty: no election, for a single replica."},
+    {.name = "pod-name",
+     .type = OPTION_STRING,
+     .target = &flags.pod_name,
+     .argument = "NAME",
+     .env = "POD_NAME",
+     .help = "What the Lease calls this replica; the host's name when absent."},
     {.name = "log-level",
      .type = OPTION_STRING,
      .target = &flags.log_level,
@@ -62,7 +75,8 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig, &flags.listen, &flags.log_level, &flags.log_format};
+    char **strings[] = {&flags.kubeconfig, &flags.listen,    &flags.lease_namespace,
+                        &flags.pod_name,   &flags.log_level, &flags.log_format};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
@@ -70,7 +84,12 @@ static void flags_done(void)
 
 static int read_flags(struct controller_options *ret, char **ret_address, struct error *err)
 {
-    *ret = (struct controller_options){.kubeconfig = flags.kubeconfig};
+    *ret = (struct controller_options){
+        .kubeconfig = flags.kubeconfig,
+        .lease_namespace =
+            flags.lease_namespace && *flags.lease_namespace ? flags.lease_namespace : NULL,
+        .pod_name = flags.pod_name,
+    };
     if (*flags.listen) {
         if (address_parse(flags.listen, ret_address, &ret->listen_port, err) < 0)
             return error_wrap(err, "--listen");
@@ -80,32 +99,51 @@ static int read_flags(struct controller_options *ret, char **ret_address, struct
     return log_configure(flags.log_level, flags.log_format, err);
 }
 
-static void on_signal(void *userdata, int number)
+struct run {
+    uv_loop_t loop;
+    struct controller *controller;
+    bool ending;
+};
+
+static void on_stopped(void *userdata)
 {
-    log_info("ending", "signal", number == SIGINT ? "SIGINT" : "SIGTERM");
-    uv_stop(userdata);
+    struct run *run = userdata;
+
+    uv_stop(&run->loop);
 }
 
-static int run(const struct controller_options *controller_options)
+/* The second signal does not wait for the API server. */
+static void on_signal(void *userdata, int number)
+{
+    struct run *run = userdata;
+
+    log_info("ending", "signal", number == SIGINT ? "SIGINT" : "SIGTERM");
+    if (run->ending)
+        uv_stop(&run->loop);
+    else
+        controller_stop(run->controller, on_stopped, run);
+    run->ending = true;
+}
+
+static int run_controller(const struct controller_options *controller_options)
 {
     _cleanup_error_ struct error err = {0};
-    struct controller *controller = NULL;
+    struct run run = {.ending = false};
     struct loop_signals *signals;
     int status = EXIT_SUCCESS;
-    uv_loop_t loop;
 
-    uv_loop_init(&loop);
-    signals = loop_signals_new(&loop, on_signal, &loop);
-    if (controller_new(&loop, controller_options, &controller, &err) < 0) {
+    uv_loop_init(&run.loop);
+    signals = loop_signals_new(&run.loop, on_signal, &run);
+    if (controller_new(&run.loop, controller_options, &run.controller, &err) < 0) {
         log_error("cannot run", "err", error_message(&err));
         status = EXIT_FAILURE;
     } else {
-        uv_run(&loop, UV_RUN_DEFAULT);
+        uv_run(&run.loop, UV_RUN_DEFAULT);
     }
-    controller_free(controller);
+    controller_free(run.controller);
     loop_signals_free(signals);
-    loop_drain(&loop);
-    uv_loop_close(&loop);
+    loop_drain(&run.loop);
+    uv_loop_close(&run.loop);
     return status;
 }
 
@@ -127,7 +165,7 @@ int main(int argc, char **argv)
     } else if (outcome == OPTIONS_VERSION) {
         options_print_version(&options, stdout);
     } else {
-        status = run(&controller_options);
+        status = run_controller(&controller_options);
     }
     flags_done();
     return status;

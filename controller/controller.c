@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "controller/controller_metrics.h"
+#include "controller/election.h"
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
 #include "controller/sources.h"
@@ -23,7 +24,8 @@ struct controller {
     struct kube_client *client;
     struct sources *sources;
     struct node_index *index;
-    struct reconciler *reconciler;
+    struct election *election;
+    struct reconciler *reconciler; /* while this replica leads and knows all */
     struct metrics *metrics;
     struct health *health;
     struct server *server;
@@ -33,23 +35,60 @@ struct controller {
 
 static void enqueue(void *userdata, const char *profile)
 {
-    struct controller *controller = userdata;
+    const struct controller *controller = userdata;
 
-    if (sources_synced(controller->sources))
+    if (controller->reconciler)
         reconciler_enqueue(controller->reconciler, profile);
 }
 
 static void profile_seen(void *userdata, struct kube_object *profile)
 {
-    struct controller *controller = userdata;
+    const struct controller *controller = userdata;
 
-    reconciler_observed(controller->reconciler, profile);
-    enqueue(controller, kube_object_name(profile));
+    if (controller->reconciler)
+        reconciler_observed(controller->reconciler, profile);
+    enqueue(userdata, kube_object_name(profile));
+}
+
+/* --- who does the work -------------------------------------------------------------- */
+
+static bool may_write(void *userdata)
+{
+    const struct controller *controller = userdata;
+
+    return election_leads(controller->election);
 }
 
 static void enqueue_profile(void *userdata, struct kube_object *profile)
 {
     enqueue(userdata, kube_object_name(profile));
+}
+
+static void begin_work(void *userdata)
+{
+    struct controller *controller = userdata;
+    const struct kube_informer *profiles = sources_profiles(controller->sources);
+    const struct reconciler_options options = {
+        .client = controller->client,
+        .profiles = profiles,
+        .index = controller->index,
+        .metrics = controller->metrics,
+        .may_write = may_write,
+        .userdata = controller,
+    };
+
+    if (!sources_synced(controller->sources) || !election_leads(controller->election))
+        return;
+    controller->reconciler = reconciler_new(&options);
+    kube_informer_each(profiles, enqueue_profile, controller);
+}
+
+static void end_work(void *userdata)
+{
+    struct controller *controller = userdata;
+
+    reconciler_free(TAKE_PTR(controller->reconciler));
+    controller_metrics_remove_profiles(controller->metrics);
 }
 
 static void log_synced(const struct controller *controller)
@@ -66,7 +105,7 @@ static void synced(void *userdata)
     struct controller *controller = userdata;
 
     log_synced(controller);
-    kube_informer_each(sources_profiles(controller->sources), enqueue_profile, controller);
+    begin_work(controller);
 }
 
 /* --- health ----------------------------------------------------------------------- */
@@ -76,7 +115,8 @@ static void collect(void *userdata)
     struct controller *controller = userdata;
 
     metrics_set(controller->metrics, METRIC_QUEUE_DEPTH,
-                (double) reconciler_depth(controller->reconciler), NULL);
+                controller->reconciler ? (double) reconciler_depth(controller->reconciler) : 0,
+                NULL);
     metrics_set(controller->metrics, METRIC_NODES_KNOWN,
                 (double) node_index_nodes(controller->index), NULL);
     metrics_set(controller->metrics, METRIC_PROFILES_KNOWN,
@@ -122,7 +162,8 @@ static int controller_connect(struct controller *controller,
     return r;
 }
 
-static void controller_start(struct controller *controller)
+static int controller_start(struct controller *controller, const struct controller_options *options,
+                            struct error *err)
 {
     struct sources_options sources = {
         .client = controller->client,
@@ -132,18 +173,24 @@ static void controller_start(struct controller *controller)
         .synced = synced,
         .userdata = controller,
     };
-    struct reconciler_options reconciler;
+    const struct election_options election = {
+        .client = controller->client,
+        .ns = options->lease_namespace,
+        .pod_name = options->pod_name,
+        .metrics = controller->metrics,
+        .began = begin_work,
+        .ended = end_work,
+        .userdata = controller,
+    };
+    int r = election_new(&election, &controller->election, err);
 
+    if (r < 0)
+        return r;
     controller->index = sources.index = node_index_new(enqueue, controller);
     controller->sources = sources_new(&sources);
-    reconciler = (struct reconciler_options){
-        .client = controller->client,
-        .profiles = sources_profiles(controller->sources),
-        .index = controller->index,
-        .metrics = controller->metrics,
-    };
-    controller->reconciler = reconciler_new(&reconciler);
     sources_start(controller->sources);
+    election_start(controller->election);
+    return 0;
 }
 
 int controller_new(uv_loop_t *loop, const struct controller_options *options,
@@ -157,7 +204,9 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     r = controller_connect(controller, options, err);
     if (r < 0)
         return r;
-    controller_start(controller);
+    r = controller_start(controller, options, err);
+    if (r < 0)
+        return r;
     if (options->listen) {
         r = controller_serve(controller, options, err);
         if (r < 0)
@@ -167,12 +216,19 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     return 0;
 }
 
+void controller_stop(struct controller *controller, void (*done)(void *userdata), void *userdata)
+{
+    end_work(controller);
+    election_stop(controller->election, done, userdata);
+}
+
 void controller_free(struct controller *controller)
 {
     if (!controller)
         return;
     server_free(controller->server);
     reconciler_free(controller->reconciler);
+    election_free(controller->election);
     sources_free(controller->sources);
     kube_client_free(controller->client);
     node_index_free(controller->index);

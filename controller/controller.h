@@ -9,8 +9,8 @@
 #include "lib/base/error.h"
 
 /*
- * The controller: informers of AppArmorProfiles, AppArmorNodes and Nodes feed the index, the
- * reconciler writes what it says, the server shows how that goes.
+ * The controller: informers of AppArmorProfiles, AppArmorNodes and Nodes feed the index; while this
+ * replica leads, the reconciler writes what the index says; the server shows how that goes.
  */
 struct controller;
 
@@ -19,10 +19,16 @@ struct controller_options {
     const char *listen_address; /* NULL: all interfaces */
     uint16_t listen_port;       /* 0: any */
     bool listen;                /* false: no server */
+    /* Of the Lease by which one of several replicas is chosen; NULL: this is the only one. */
+    const char *lease_namespace;
+    const char *pod_name; /* NULL: the host's name */
 };
 
 _must_check_ int controller_new(uv_loop_t *loop, const struct controller_options *options,
                                 struct controller **ret, struct error *err);
+/* Ends the work and lets another replica lead; `done` comes once, and only controller_free() may
+ * follow. */
+void controller_stop(struct controller *controller, void (*done)(void *userdata), void *userdata);
 /* Ends everything; the loop can be drained then. */
 void controller_free(struct controller *controller);
 DEFINE_CLEANUP(struct controller *, controller_free)

@@ -18,7 +18,8 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .name = "apparmor_profile_nodes",
             .help = "Nodes that an AppArmorProfile selects, by the state that they report for its "
                     "current generation: loaded, outdated (still at an earlier one), pending, "
-                    "failed; disabled are those without AppArmor.",
+                    "failed; disabled are those without AppArmor. Only the replica that leads "
+                    "shows them.",
             .type = METRIC_GAUGE,
             .labels = {"profile", "state"},
             .max_series = PROFILES_SHOWN_MAX * ARRAY_SIZE(shown_states),
@@ -44,6 +45,18 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .name = "apparmor_controller_queue_depth",
             .help = "AppArmorProfiles that wait for a look or are being looked at.",
             .type = METRIC_GAUGE,
+        },
+    [METRIC_LEADER] =
+        {
+            .name = "apparmor_controller_leader",
+            .help = "1 on the replica that holds the Lease and does the work, else 0.",
+            .type = METRIC_GAUGE,
+        },
+    [METRIC_LEASE_FAILURES] =
+        {
+            .name = "apparmor_controller_lease_failures_total",
+            .help = "Attempts to take or renew the Lease that failed and were made again.",
+            .type = METRIC_COUNTER,
         },
     [METRIC_INFORMER_FAILURES] =
         {
@@ -98,4 +111,9 @@ void controller_metrics_remove_profile(struct metrics *metrics, const char *prof
 
         metrics_remove(metrics, METRIC_PROFILE_NODES, labels);
     }
+}
+
+void controller_metrics_remove_profiles(struct metrics *metrics)
+{
+    metrics_remove(metrics, METRIC_PROFILE_NODES, NULL);
 }

@@ -9,6 +9,8 @@ enum controller_metric {
     METRIC_STATUS_WRITES,
     METRIC_RECONCILE_SECONDS,
     METRIC_QUEUE_DEPTH,
+    METRIC_LEADER,
+    METRIC_LEASE_FAILURES,
     METRIC_INFORMER_FAILURES,
     METRIC_NODES_KNOWN,
     METRIC_PROFILES_KNOWN,
@@ -23,3 +25,5 @@ struct metrics *controller_metrics_new(void);
 void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
                                     const struct tally *tally);
 void controller_metrics_remove_profile(struct metrics *metrics, const char *profile);
+/* Another replica tells of them now. */
+void controller_metrics_remove_profiles(struct metrics *metrics);

@@ -112,7 +112,7 @@ static enum kube_outcome write_failed(const char *profile, const struct error *e
         *ret_outcome = "gone";
         return KUBE_DONE;
     }
-    /* The object is another of the same name: the informer will show it. */
+    /* It has changed, or is another of the same name: the informer will show it. */
     if (kube_error_is_conflict(err)) {
         *ret_outcome = "conflict";
         return KUBE_RETRY;
@@ -150,11 +150,15 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
 }
 
 /* With the uid, a re-created object of the same name refuses what was meant for its predecessor. */
-static cJSON *write_body(const struct kube_object *profile, cJSON *patch)
+static cJSON *write_body(const struct kube_object *profile, const struct record *record,
+                         cJSON *patch)
 {
-    cJSON *body = cJSON_CreateObject();
+    cJSON *body = cJSON_CreateObject(), *metadata = json_add_object(body, "metadata");
 
-    json_add_string(json_add_object(body, "metadata"), "uid", kube_object_uid(profile));
+    json_add_string(metadata, "uid", kube_object_uid(profile));
+    json_add_string(metadata, "resourceVersion",
+                    record->written ? record->written_version
+                                    : kube_object_resource_version(profile));
     json_add(body, "status", patch);
     return body;
 }
@@ -164,7 +168,7 @@ static void write_begin(struct reconciler *reconciler, struct kube_work *work,
                         cJSON *status)
 {
     const struct kube_write_options options = {.field_manager = FIELD_MANAGER};
-    _cleanup_json_ cJSON *body = write_body(profile, patch);
+    _cleanup_json_ cJSON *body = write_body(profile, record, patch);
     struct write *write = xcalloc(1, sizeof(*write));
 
     write->reconciler = reconciler;
@@ -217,6 +221,8 @@ static void reconcile_status(struct reconciler *reconciler, struct kube_work *wo
     status = rollup_status(&rollup);
     patch = merge_patch(old, status);
     controller_metrics_set_profile(reconciler->options.metrics, spec.name, tally);
+    if (patch && !reconciler->options.may_write(reconciler->options.userdata))
+        cJSON_Delete(TAKE_PTR(patch));
     if (patch)
         write_begin(reconciler, work, profile, record, patch, TAKE_PTR(status));
     else

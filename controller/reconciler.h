@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -11,7 +12,9 @@
 
 /*
  * Keeps the status of each AppArmorProfile what the index says, at most one write per profile and
- * second: the first change is written at once, what follows within the second together.
+ * second: the first change is written at once, what follows within the second together. A write
+ * names the version of the object that it was decided on: if a replica that has lost its lead is
+ * late with one, the server refuses it when another has written meanwhile.
  */
 struct reconciler;
 
@@ -22,6 +25,9 @@ struct reconciler_options {
     struct metrics *metrics;
     uint64_t interval_ms; /* between two writes of one profile; 0: 1 s */
     unsigned max_active;  /* writes under way at once; 0: 8 */
+    /* Asked right before each write; false: it is not made, as others may be writing. */
+    bool (*may_write)(void *userdata);
+    void *userdata;
 };
 
 /* All of the options are borrowed. */

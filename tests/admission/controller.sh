@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the controller's token may do: read Nodes and both kinds, and write the status of AppArmorProfiles.
+# What the controller's token may do: read Nodes and both kinds, and write the status of AppArmorProfiles and
+# the Lease that its replicas share.
 
 suite_controller() {
     local verb resource namespace
@@ -16,8 +17,10 @@ watch apparmornodes.apparmor.io
 list nodes
 watch nodes
 patch apparmorprofiles.apparmor.io/status
+create leases.coordination.k8s.io apparmor-system
 END
     controller_requests
+    controller_lease
     while read -r verb resource namespace; do
         may_not controller "$verb" "$resource" "$namespace"
     done <<'END'
@@ -30,6 +33,12 @@ delete apparmornodes.apparmor.io
 patch nodes
 patch nodes/status
 delete nodes
+create leases.coordination.k8s.io default
+create leases.coordination.k8s.io kube-system
+get leases.coordination.k8s.io apparmor-system
+patch leases.coordination.k8s.io apparmor-system
+list leases.coordination.k8s.io apparmor-system
+delete leases.coordination.k8s.io apparmor-system
 get secrets apparmor-system
 list secrets kube-system
 get configmaps kube-system
@@ -70,4 +79,29 @@ END
         as controller delete aap probe
     refused "$(by_rbac patch nodes)" 'the controller may not label a Node' \
         as controller label node node-1 apparmor.io/profile-probe=true
+}
+
+lease() { # NAME NAMESPACE HOLDER
+    printf '{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "%s",
+        "namespace": "%s"}, "spec": {"holderIdentity": "%s"}}' "$1" "$2" "$3"
+}
+change_lease() { # NAME NAMESPACE
+    as controller patch lease "$1" -n "$2" --type=merge -p '{"spec": {"holderIdentity": "other"}}'
+}
+
+controller_lease() {
+    # Whoever can write the Lease of the scheduler stops it.
+    lease kube-scheduler-test kube-system nobody | as admin apply -f - >/dev/null
+    lease other apparmor-system nobody | as admin apply -f - >/dev/null
+    as admin delete lease -n apparmor-system apparmor-controller --ignore-not-found >/dev/null
+    allowed 'the controller creates its Lease' \
+        as controller create -f "$(lease apparmor-controller apparmor-system one | manifest lease)"
+    allowed 'and changes it' change_lease apparmor-controller apparmor-system
+    refused "$(by_rbac get leases)" 'the controller may not change another Lease of its namespace' \
+        change_lease other apparmor-system
+    refused "$(by_rbac get leases)" 'nor one of another namespace' change_lease kube-scheduler-test kube-system
+    refused "$(by_rbac delete leases)" 'nor delete its own' \
+        as controller delete lease -n apparmor-system apparmor-controller
+    as admin delete lease -n apparmor-system apparmor-controller other >/dev/null
+    as admin delete lease -n kube-system kube-scheduler-test >/dev/null
 }
