@@ -97,7 +97,7 @@ Test(compiler, keeps_next_to_nothing_in_memory)
 {
     compiler_free(open_compiler(&(struct compiler_options){.features = FEATURES}));
     size_t before = allocated();
-    _cleanup_(compiler_freep) struct compiler *compiler =
+    _cleanup_(compiler_freep) struct compiler *compiler _unused_ =
         open_compiler(&(struct compiler_options){.features = FEATURES});
     cr_assert_lt(allocated(), before + 4096);
 }
@@ -232,7 +232,7 @@ static char *put_parser(const char *path, char digit)
 
 Test(compiler, a_new_parser_is_met_anew)
 {
-    _cleanup_free_ char *tunable = make_includes("");
+    _cleanup_free_ char *tunable _unused_ = make_includes("");
     _cleanup_free_ char *path = xasprintf("%s/parser", root);
     const struct compiler_options options = {.features = FEATURES,
                                              .includes = root,
@@ -251,13 +251,13 @@ Test(compiler, a_new_parser_is_met_anew)
 
 Test(compiler, what_is_gone_is_named_and_may_come_back)
 {
-    _cleanup_free_ char *tunable = make_includes("");
+    _cleanup_free_ char *tunable _unused_ = make_includes("");
     _cleanup_free_ char *path = xasprintf("%s/parser", root), *away = xasprintf("%s/away", root);
     const struct compiler_options options = {.features = FEATURES,
                                              .includes = root,
                                              .parser = path};
 
-    _cleanup_free_ char *version = put_parser(path, '1');
+    _cleanup_free_ char *version _unused_ = put_parser(path, '1');
     _cleanup_(compiler_freep) struct compiler *compiler = open_compiler(&options);
     cr_assert_eq(rename(path, away), 0);
     for (int i = 0; i < 2; i++) {
