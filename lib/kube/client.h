@@ -15,8 +15,9 @@
  * on one connection. Every call returns at once; its callback runs from the
  * loop, never from inside the call, exactly once unless the request is
  * cancelled. Every request has a deadline. Retries: Retry-After of 429 and 5xx
- * is honoured for as long as the deadline allows, connection failures before a
- * byte was sent are retried for reads; 409 is the caller's business.
+ * is honoured for as long as the deadline allows; a read is tried again when the
+ * connection fails before an answer, a write only when it cannot have reached
+ * the server; 409 is the caller's business.
  */
 struct kube_client;
 struct kube_request;

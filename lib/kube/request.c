@@ -220,6 +220,12 @@ static int on_data(void *userdata, int http_status, const char *data, size_t len
     return r;
 }
 
+/* The connection broke before anything of an answer came. */
+static bool is_lost(const struct transfer_result *result)
+{
+    return result->http_status == 0 && result->err->code == -ECONNRESET;
+}
+
 /* Returns the time to wait before the next attempt, or -1. */
 static int64_t retry_delay(struct kube_request *request, const struct transfer_result *result)
 {
@@ -233,9 +239,13 @@ static int64_t retry_delay(struct kube_request *request, const struct transfer_r
         return 0;
     }
     if ((status == 429 || status >= 500) && result->has_retry_after)
-        return (int64_t) result->retry_after_ms;
-    if (result->err->code != 0 && result->never_sent && is_read &&
-        request->attempts < RECONNECT_ATTEMPTS)
+        /* All who were told at once should not come back at once. */
+        return (int64_t) (result->retry_after_ms +
+                          clock_random_below(result->retry_after_ms / 2 + 1));
+    if (result->stale_connection)
+        return 0;
+    if (is_read && request->attempts < RECONNECT_ATTEMPTS &&
+        (result->never_sent || is_lost(result)))
         return (int64_t) clock_random_below(RECONNECT_BASE_MS << request->attempts) + 1;
     return -1;
 }

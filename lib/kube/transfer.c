@@ -321,6 +321,20 @@ static bool has_new_credentials(const struct transfer *transfer)
     return transport->config->generation != transfer->generation;
 }
 
+/*
+ * libcurl does not look after idle connections and may take one that the server has closed. When
+ * not even the sending succeeds on one that was used before, the server has not seen the request.
+ * (On HTTP/2 that may have been the sending of something else.)
+ */
+static bool was_stale(const struct transfer *transfer, CURLcode code)
+{
+    long made = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
+    return code == CURLE_SEND_ERROR && made == 0 && transfer->header_bytes == 0 &&
+           !transfer->transport->http2;
+}
+
 void transfer_finish(struct transfer *transfer, CURLcode code)
 {
     struct transfer_result result = {.http_status = http_status_of(transfer->easy)};
@@ -334,6 +348,7 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
     result.has_retry_after = retry_after > 0;
     result.retry_after_ms = (uint64_t) (retry_after > 0 ? retry_after : 0) * 1000;
     result.never_sent = code != CURLE_OK && sent == 0;
+    result.stale_connection = was_stale(transfer, code);
     result.new_credentials = result.http_status == 401 && has_new_credentials(transfer);
     result.err = &transfer->failure;
     transfer->options.done(transfer->options.userdata, &result);

@@ -22,6 +22,7 @@ struct transfer_result {
     bool has_retry_after;
     uint64_t retry_after_ms; /* of the Retry-After header, if there was one */
     bool never_sent;         /* the failure came before the request was sent */
+    bool stale_connection;   /* it went to a connection that the server had closed before */
     bool new_credentials;    /* refused with 401, and by now there are others to try */
     const struct error *err; /* code 0: a complete answer came, of whatever HTTP status */
 };

@@ -299,6 +299,49 @@ Test(client, a_broken_connection_is_a_transport_error)
     cr_assert(kube_error_is_transport(&answer.err));
 }
 
+Test(client, a_read_is_tried_again_when_the_connection_breaks_before_an_answer)
+{
+    get("a");
+    server_reset(server_wait());
+    server_cut(server_wait());
+    server_reply(server_wait(), 200, "{\"metadata\":{\"name\":\"a\"}}");
+    WAIT_ANSWER();
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    cr_assert_str_eq(kube_object_name(answer.object), "a");
+}
+
+/* It may have had its effect. */
+Test(client, a_write_whose_connection_breaks_is_not_made_twice)
+{
+    _cleanup_json_ cJSON *body = cJSON_Parse("{}");
+
+    kube_create(client, &configmaps, "ns", body, NULL, on_answer, &answer);
+    server_reset(server_wait());
+    WAIT_ANSWER();
+    cr_assert(kube_error_is_transport(&answer.err), "%s", error_message(&answer.err));
+    cr_assert(TAILQ_EMPTY(&server.unseen));
+    cr_assert_eq(server.connections, 1);
+}
+
+Test(client, a_write_is_made_on_another_connection_when_the_idle_one_was_closed)
+{
+    _cleanup_json_ cJSON *body = cJSON_Parse("{}");
+    struct exchange *exchange;
+
+    get("a");
+    exchange = server_wait();
+    server_reply(exchange, 200, "{}");
+    WAIT_ANSWER();
+    forget_answer();
+    server_cut(exchange);
+    RUN_UNTIL(server.open == 0);
+    kube_create(client, &configmaps, "ns", body, NULL, on_answer, &answer);
+    server_reply(server_wait(), 201, "{}");
+    WAIT_ANSWER();
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    cr_assert_eq(server.connections, 2);
+}
+
 Test(client, every_request_has_a_deadline)
 {
     const struct kube_client_options options = {.request_timeout_ms = 50};
