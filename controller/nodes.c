@@ -218,15 +218,21 @@ void node_index_remove_node(struct node_index *index, const char *name)
     index_replace_node(index, name, &node);
 }
 
-void node_index_set_report(struct node_index *index, const char *name, const cJSON *status)
+struct node_report *node_index_read_report(struct node_index *index, const cJSON *status)
+{
+    return node_report_new(index->pool, status);
+}
+
+void node_index_set_report(struct node_index *index, const char *name, struct node_report *report)
 {
     struct node node = index_copy_node(index, name);
-    const char *apparmor = json_string(status, "apparmor");
 
     node.reported = true;
-    node.enabled = apparmor && strcmp(apparmor, "Enabled") == 0;
-    report_list_init(&node.reports, index->pool, json_get(status, "profiles"));
+    node.enabled = report->enabled;
+    node.reports = report->reports;
+    report->reports = (struct report_list){0};
     index_replace_node(index, name, &node);
+    node_report_free(report);
 }
 
 void node_index_remove_report(struct node_index *index, const char *name)

@@ -31,8 +31,13 @@ DEFINE_CLEANUP(struct node_index *, node_index_free)
 void node_index_set_node(struct node_index *index, const char *name, const cJSON *labels);
 void node_index_remove_node(struct node_index *index, const char *name);
 
-/* AppArmorNode: `status` is its status or NULL. */
-void node_index_set_report(struct node_index *index, const char *name, const cJSON *status);
+/*
+ * AppArmorNode, in two steps, so that nobody keeps the object in between: what it says is read, and
+ * takes effect later. `status` is its status or NULL. The index must outlive what it gives out.
+ */
+struct node_report *node_index_read_report(struct node_index *index, const cJSON *status);
+/* Takes ownership of the report. */
+void node_index_set_report(struct node_index *index, const char *name, struct node_report *report);
 void node_index_remove_report(struct node_index *index, const char *name);
 
 /* AppArmorProfile; what the spec borrows is copied. */

@@ -241,3 +241,21 @@ const struct report *report_list_find(const struct report_list *list, const char
     }
     return NULL;
 }
+
+struct node_report *node_report_new(struct report_pool *pool, const cJSON *status)
+{
+    struct node_report *report = xcalloc(1, sizeof(*report));
+    const char *apparmor = json_string(status, "apparmor");
+
+    report->enabled = apparmor && strcmp(apparmor, "Enabled") == 0;
+    report_list_init(&report->reports, pool, json_get(status, "profiles"));
+    return report;
+}
+
+void node_report_free(struct node_report *report)
+{
+    if (!report)
+        return;
+    report_list_done(&report->reports);
+    free(report);
+}

@@ -53,3 +53,14 @@ struct report_list {
 void report_list_init(struct report_list *list, struct report_pool *pool, const cJSON *profiles);
 void report_list_done(struct report_list *list);
 const struct report *report_list_find(const struct report_list *list, const char *profile);
+
+/* All that a node says. */
+struct node_report {
+    bool enabled; /* it has AppArmor */
+    struct report_list reports;
+};
+
+/* `status`: of the AppArmorNode, or NULL. To be freed before the pool. */
+struct node_report *node_report_new(struct report_pool *pool, const cJSON *status);
+void node_report_free(struct node_report *report);
+DEFINE_CLEANUP(struct node_report *, node_report_free)

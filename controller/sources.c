@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/sources.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "controller/controller_metrics.h"
@@ -8,6 +9,7 @@
 #include "controller/resources.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "lib/base/map.h"
 
 enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES };
 
@@ -20,6 +22,7 @@ struct source {
 struct sources {
     struct sources_options options;
     struct source items[SOURCES];
+    struct map *unread; /* by uid, of struct node_report; see project_report() */
     bool synced;
 };
 
@@ -72,24 +75,51 @@ static void keep_only(cJSON *object, const char *const *keys, size_t count)
 
 /* --- AppArmorNodes ---------------------------------------------------------------- */
 
-static cJSON *project_report(_unused_ void *userdata, cJSON *object)
+/* The informer has shown this version of the object, and will not show it again. */
+static bool is_shown(const struct sources *sources, const cJSON *metadata)
 {
-    static const char *const top[] = {"metadata", "status"};
-    static const char *const metadata[] = {"name", "uid", "resourceVersion"};
-    static const char *const status[] = {"apparmor", "profiles"};
+    const char *name = json_string(metadata, "name");
+    const char *version = json_string(metadata, "resourceVersion");
+    const struct kube_object *shown =
+        kube_informer_get(sources->items[SOURCE_REPORTS].informer, NULL, name ? name : "");
 
+    return shown && version && strcmp(kube_object_resource_version(shown), version) == 0;
+}
+
+/*
+ * What thousands of nodes say about hundreds of profiles is kept once, in the index, where equal
+ * reports are one: it is read as the object comes in, and the store is left with names and
+ * versions. Until the handlers hear of the object, which is when a list is complete, the report
+ * waits.
+ */
+static cJSON *project_report(void *userdata, cJSON *object)
+{
+    static const char *const top[] = {"metadata"};
+    static const char *const identity[] = {"name", "uid", "resourceVersion"};
+    cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
+    const char *uid = json_string(metadata, "uid");
+    struct sources *sources = userdata;
+
+    if (uid && !is_shown(sources, metadata))
+        map_set(sources->unread, uid,
+                node_index_read_report(sources->options.index, json_get(object, "status")));
     keep_only(object, top, ARRAY_SIZE(top));
-    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
-    keep_only(cJSON_GetObjectItemCaseSensitive(object, "status"), status, ARRAY_SIZE(status));
+    keep_only(metadata, identity, ARRAY_SIZE(identity));
     return object;
+}
+
+static void free_report(void *report)
+{
+    node_report_free(report);
 }
 
 static void report_set(void *userdata, struct kube_object *object)
 {
     const struct source *source = userdata;
+    struct node_report *report = map_take(source->sources->unread, kube_object_uid(object));
 
-    node_index_set_report(source->sources->options.index, kube_object_name(object),
-                          json_get(kube_object_json(object), "status"));
+    assert(report);
+    node_index_set_report(source->sources->options.index, kube_object_name(object), report);
 }
 
 static void report_updated(void *userdata, _unused_ struct kube_object *old,
@@ -103,6 +133,7 @@ static void report_deleted(void *userdata, struct kube_object *last,
 {
     const struct source *source = userdata;
 
+    map_remove(source->sources->unread, kube_object_uid(last));
     node_index_remove_report(source->sources->options.index, kube_object_name(last));
 }
 
@@ -160,6 +191,9 @@ static void source_failed(void *userdata, const struct error *err)
 {
     const struct source *source = userdata;
 
+    /* A list that was not completed: the next one brings it all again. */
+    if (source == &source->sources->items[SOURCE_REPORTS])
+        map_clear(source->sources->unread);
     metrics_add(source->sources->options.metrics, METRIC_INFORMER_FAILURES, 1,
                 (const char *const[]){source->resource->plural});
     log_warn("cannot follow the cluster; will try again", "resource", source->resource->plural,
@@ -207,6 +241,7 @@ static void source_init(struct sources *sources, enum source_kind kind)
 
     source->sources = sources;
     source->resource = options.resource = source_table[kind].resource;
+    options.project_userdata = sources;
     source->informer = kube_informer_new(sources->options.client, &options);
     handler.synced = source_synced;
     handler.failed = source_failed;
@@ -219,6 +254,7 @@ struct sources *sources_new(const struct sources_options *options)
     struct sources *sources = xcalloc(1, sizeof(*sources));
 
     sources->options = *options;
+    sources->unread = map_new(free_report);
     for (size_t i = 0; i < SOURCES; i++)
         source_init(sources, (enum source_kind) i);
     return sources;
@@ -230,6 +266,7 @@ void sources_free(struct sources *sources)
         return;
     for (size_t i = 0; i < SOURCES; i++)
         kube_informer_free(sources->items[i].informer);
+    map_free(sources->unread);
     free(sources);
 }
 

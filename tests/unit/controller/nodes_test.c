@@ -154,7 +154,7 @@ static void report_event(struct world *world, struct node_index *index, uint64_t
 
     if (clock_random_below(8)) {
         world->reports[i] = random_report(before);
-        node_index_set_report(index, world->names[i], world->reports[i]);
+        set_report(index, world->names[i], world->reports[i]);
     } else {
         world->reports[i] = NULL;
         node_index_remove_report(index, world->names[i]);
@@ -196,7 +196,7 @@ static struct node_index *rebuild(const struct world *world)
             node_index_set_profile(index, &world->profiles[i]);
     for (int i = 0; i < NODES; i++) {
         if (world->reports[i])
-            node_index_set_report(index, world->names[i], world->reports[i]);
+            set_report(index, world->names[i], world->reports[i]);
         if (world->labels[i])
             node_index_set_node(index, world->names[i],
                                 cJSON_IsNull(world->labels[i]) ? NULL : world->labels[i]);
@@ -299,10 +299,29 @@ Test(nodes, equal_reports_are_kept_once)
     for (int i = 0; i < 1000; i++) {
         _cleanup_free_ char *name = xasprintf("node-%d", i);
 
-        node_index_set_report(index, name, report);
+        set_report(index, name, report);
     }
     cr_assert_eq(node_index_nodes(index), 1000);
     cr_assert_eq(node_index_reports(index), 2);
+}
+
+Test(nodes, a_report_that_was_read_and_never_set_leaves_nothing)
+{
+    _cleanup_(node_index_freep) struct node_index *index = NULL;
+    _cleanup_json_ cJSON *one = NULL, *other = NULL;
+    struct node_report *report;
+
+    alloc_init();
+    index = node_index_new(ignore_change, NULL);
+    one = json_of("{'apparmor':'Enabled','profiles':[{'name':'a','state':'Loaded'}]}");
+    other = json_of("{'apparmor':'Enabled','profiles':[{'name':'b','state':'Loaded'}]}");
+    set_report(index, "n", one);
+    report = node_index_read_report(index, other);
+    cr_assert_eq(node_index_reports(index), 2);
+    node_report_free(report);
+    cr_assert_eq(node_index_reports(index), 1);
+    node_index_set_report(index, "n", node_index_read_report(index, other));
+    cr_assert_eq(node_index_reports(index), 1);
 }
 
 static void count_change(void *userdata, _unused_ const char *profile)
@@ -324,11 +343,11 @@ Test(nodes, heartbeats_and_repeated_reports_tell_nobody)
     labels = json_of("{'pool':'a'}");
     node_index_set_profile(index, &profile);
     node_index_set_node(index, "n", labels);
-    node_index_set_report(index, "n", report);
+    set_report(index, "n", report);
     changes = 0;
     node_index_set_profile(index, &profile);
     node_index_set_node(index, "n", labels);
-    node_index_set_report(index, "n", report);
+    set_report(index, "n", report);
     cr_assert_eq(changes, 0);
 }
 
@@ -354,7 +373,7 @@ Test(nodes, reports_of_the_wrong_shape_are_passed_over)
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         _cleanup_json_ cJSON *report = json_of("%s", wrong[i]);
 
-        node_index_set_report(index, "n", report);
+        set_report(index, "n", report);
         cr_assert_eq(node_index_tally(index, "a")->counts[NODE_LOADED], 0, "%s", wrong[i]);
     }
 }
@@ -368,7 +387,7 @@ Test(nodes, control_characters_cannot_make_two_reports_one)
     index = node_index_new(ignore_change, NULL);
     one = json_of("{'profiles':[{'name':'a','state':'Loaded','profileNames':['b','c']}]}");
     other = json_of("{'profiles':[{'name':'a','state':'Loaded','profileNames':['b\\u001ec']}]}");
-    node_index_set_report(index, "n", one);
-    node_index_set_report(index, "m", other);
+    set_report(index, "n", one);
+    set_report(index, "m", other);
     cr_assert_eq(node_index_reports(index), 2);
 }

@@ -329,7 +329,7 @@ static void fill_index(struct node_index *index, const struct node_case *nodes)
             _cleanup_json_ cJSON *status =
                 json_of("{'apparmor':'%s','profiles':[%s]}", nodes[i].apparmor, nodes[i].entries);
 
-            node_index_set_report(index, name, status);
+            set_report(index, name, status);
         }
     }
 }
@@ -507,7 +507,7 @@ Test(rollup, of_many_failures_ten_are_listed_by_name)
             node % 5);
 
         node_index_set_node(index, name, NULL);
-        node_index_set_report(index, name, report);
+        set_report(index, name, report);
     }
     rollup.tally = node_index_tally(index, "web");
     status = rollup_status(&rollup);

@@ -36,6 +36,11 @@ static inline void ignore_change(_unused_ void *userdata, _unused_ const char *p
 {
 }
 
+static inline void set_report(struct node_index *index, const char *name, const cJSON *status)
+{
+    node_index_set_report(index, name, node_index_read_report(index, status));
+}
+
 /*
  * How kstatus reads an object with this status
  * (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/status/status.go,
