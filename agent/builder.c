@@ -17,6 +17,7 @@ struct build {
     const struct policy_profile *profile;
     compile_fn fn;
     void *userdata;
+    bool repair;
     struct compilation *compilation; /* NULL while it waits */
     uint64_t started_ms;
 };
@@ -47,6 +48,14 @@ const struct compiler *builder_compiler(struct builder *builder)
 {
     look_for_compiler(builder);
     return builder->compiler;
+}
+
+/* One repair at least always finds a place. */
+static bool has_place(const struct builder *builder)
+{
+    const struct build *first = builder->first;
+
+    return first && builder->active < builder->options.parallel + (first->repair ? 1 : 0);
 }
 
 static struct build *take_first(struct builder *builder)
@@ -99,10 +108,11 @@ static void refuse(struct builder *builder, struct build *build)
 static void kick(void *userdata)
 {
     struct builder *builder = userdata;
-    struct build *build;
 
     look_for_compiler(builder);
-    while (builder->active < builder->options.parallel && (build = take_first(builder))) {
+    while (has_place(builder)) {
+        struct build *build = take_first(builder);
+
         if (builder->compiler)
             begin(builder, build);
         else
@@ -137,7 +147,7 @@ void builder_free(struct builder *builder)
 }
 
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
-                            compile_fn fn, void *userdata)
+                            bool repair, compile_fn fn, void *userdata)
 {
     struct build *build = xcalloc(1, sizeof(*build));
     struct build **place = &builder->first;
@@ -146,8 +156,10 @@ struct build *builder_start(struct builder *builder, const struct policy_profile
     build->profile = profile;
     build->fn = fn;
     build->userdata = userdata;
-    while (*place)
+    build->repair = repair;
+    while (*place && !(repair && !(*place)->repair))
         place = &(*place)->next;
+    build->next = *place;
     *place = build;
     loop_timer_start(builder->kick, 0);
     return build;

@@ -8,7 +8,9 @@
 
 /*
  * Compilations in their order, a bounded number at once, so that a burst of profiles takes neither
- * the node's processors nor its memory. Looks for the compiler again while there is none.
+ * the node's processors nor its memory. Repairs go before what is new, and need not wait for it to
+ * end: a text that takes a minute keeps no lost profile waiting. Looks for the compiler again while
+ * there is none.
  */
 struct builder;
 struct build;
@@ -26,8 +28,11 @@ DEFINE_CLEANUP(struct builder *, builder_free)
 /* NULL while there is no compiler. */
 const struct compiler *builder_compiler(struct builder *builder);
 
-/* As compiler_run(); reason CompilerUnavailable while there is no compiler. */
+/*
+ * As compiler_run(); reason CompilerUnavailable while there is no compiler. A repair is of a text
+ * that has compiled before.
+ */
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
-                            compile_fn fn, void *userdata);
+                            bool repair, compile_fn fn, void *userdata);
 /* `fn` is not called. NULL is accepted; not from after the callback. */
 void build_cancel(struct build *build);

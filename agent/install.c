@@ -208,7 +208,8 @@ struct install *install_start(const struct host *host, struct record *record,
     install->fn = fn;
     install->userdata = userdata;
     buf_init(&install->old_text, OLD_TEXT_MAX);
-    install->build = builder_start(host->builder, profile, on_built, install);
+    install->build =
+        builder_start(host->builder, profile, profile != record->spec, on_built, install);
     return install;
 }
 
