@@ -54,10 +54,12 @@ static void take_over(struct install *install)
         if (marker_is_leftover(&marker->profiles[i]))
             continue;
         other = records_holder(host->records, name, install->record);
-        if (!other || !marker_drop(other->marker, name))
+        if (!other)
             continue;
         /* Should its object come back, what it has left is not the whole. */
-        other->marker->build[0] = '\0';
+        if (!marker_is_leftover(marker_find(other->marker, name)))
+            other->marker->build[0] = '\0';
+        marker_drop(other->marker, name);
         if (files_rewrite(host->files, other->marker, &err) < 0)
             log_warn("cannot record that a profile has changed hands", "profile", other->name,
                      "name", name, "err", error_message(&err));
