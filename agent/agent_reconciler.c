@@ -10,6 +10,14 @@
 /* Every object may be looked at at any time: the builder bounds what costs. */
 #define ACTIVE_MAX 100000
 
+/* Labels that the Node has when the agent starts are promises to keep, until they prove empty. */
+static void adopt_label(const struct agent_reconciler *reconciler, struct record *record)
+{
+    if (!reconciler->decided && reconciler->options.label_there &&
+        reconciler->options.label_there(reconciler->options.userdata, record->name))
+        record->labelled = true;
+}
+
 static void reconcile(void *userdata, const char *key, struct kube_work *work)
 {
     struct agent_reconciler *reconciler = userdata;
@@ -17,12 +25,19 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
     struct round *round = round_begin(reconciler, key, work);
     _cleanup_error_ struct error err = {0};
     struct source_meta meta = {0};
-    const struct record *record = round_record(round);
+    struct record *record = round_record(round);
+    enum source_presence presence;
 
     if (drain_is_removing(reconciler->drain, key)) {
         round_done(round); /* looked at again at its end */
         return;
     }
+    presence = source->ops->lookup(source, key, record ? record->marker : NULL, &meta);
+    round->judges = source->ops->synced(source) && presence != SOURCE_ASKING;
+    if (presence == SOURCE_PRESENT && !meta.deleting)
+        record = records_add(reconciler->host->records, key);
+    if (record)
+        adopt_label(reconciler, record);
     if (loaded_refresh(reconciler->host->loaded, &err) < 0) {
         if (record)
             round_show(round, PROFILE_FAILED, error_reason(&err, REASON_KERNEL_ERROR),
@@ -30,7 +45,7 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
         round_retry(round);
         return;
     }
-    switch (source->ops->lookup(source, key, record ? record->marker : NULL, &meta)) {
+    switch (presence) {
     case SOURCE_PRESENT:
         if (meta.deleting)
             round_release(round, false);
@@ -179,7 +194,7 @@ bool agent_reconciler_decided(const struct agent_reconciler *reconciler)
     if (!source->ops->synced(source))
         return false;
     while ((record = records_next(reconciler->host->records, &position)))
-        if (record->state.phase == PROFILE_UNDECIDED)
+        if (!record->judged)
             return false;
     return true;
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/round.h"
 
+#include <string.h>
+
 #include "agent/report.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 
 /* How long the kernel may lack what the label promises before the label goes (invariant 1). */
 #define LOST_LIMIT_MS 60000
+/* A missing compiler is looked for this often, and its coming shall show. */
+#define COMPILER_RETRY_MS 10000
 
 struct record *round_record(const struct round *round)
 {
@@ -38,11 +42,20 @@ void round_free(struct round *round)
     free(round);
 }
 
+static void judge(const struct round *round)
+{
+    struct record *record = round_record(round);
+
+    if (record && round->judges)
+        record->judged = true;
+}
+
 void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms)
 {
     struct agent_reconciler *reconciler = round->reconciler;
     struct kube_work *work = round->work;
 
+    judge(round);
     round_free(round);
     kube_work_done(work, (struct kube_result){.outcome = outcome, .after_ms = after_ms});
     if (!reconciler->decided)
@@ -60,9 +73,20 @@ void round_retry(struct round *round)
     round_end(round, KUBE_RETRY, 0);
 }
 
+void round_retry_after(struct round *round, const struct error *err)
+{
+    const char *reason = error_reason(err, "");
+
+    if (strcmp(reason, "CompilerUnavailable") == 0)
+        round_end(round, KUBE_REQUEUE_AFTER, COMPILER_RETRY_MS);
+    else
+        round_retry(round);
+}
+
 void round_show(const struct round *round, enum profile_phase phase, const char *reason,
                 const char *message)
 {
+    judge(round);
     report_state(round->reconciler->host, round_record(round), phase, reason, message);
 }
 
@@ -76,11 +100,10 @@ void round_wake_others(struct agent_reconciler *reconciler, const struct record 
             kube_workqueue_add(reconciler->queue, record->name);
 }
 
-/*
- * The label goes only when what it promises has been missing for a minute, whatever failed.
- */
-static void check_lost(struct agent_reconciler *reconciler, struct record *record)
+void round_check_lost(const struct round *round)
 {
+    struct agent_reconciler *reconciler = round->reconciler;
+    struct record *record = round_record(round);
     uint64_t now = clock_monotonic_ms();
 
     if (!record->labelled ||
@@ -99,6 +122,6 @@ static void check_lost(struct agent_reconciler *reconciler, struct record *recor
 
 void round_fail(const struct round *round, const struct error *err, const char *reason)
 {
-    check_lost(round->reconciler, round_record(round));
+    round_check_lost(round);
     round_show(round, PROFILE_FAILED, error_reason(err, reason), error_message(err));
 }

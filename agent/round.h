@@ -36,6 +36,7 @@ struct round {
     struct install *install;
     struct policy_profile *own; /* the policy of our own file, when that is loaded again */
     bool own_is_bad;            /* it cannot be */
+    bool judges;                /* its end is a decision: the source has told all it knows */
     bool wanted;                /* the source has the object and it selects this node */
 };
 
@@ -46,6 +47,8 @@ void round_free(struct round *round);
 void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms);
 void round_done(struct round *round);
 void round_retry(struct round *round);
+/* After a failure that `err` tells: when that may be another is not the same for all. */
+void round_retry_after(struct round *round, const struct error *err);
 
 /* NULL when nothing is known of the object. */
 struct record *round_record(const struct round *round);
@@ -53,6 +56,8 @@ void round_show(const struct round *round, enum profile_phase phase, const char 
                 const char *message);
 /* Shows the failure; `reason` is for errors that carry none. The round goes on. */
 void round_fail(const struct round *round, const struct error *err, const char *reason);
+/* The label goes when what it promises has been missing for a minute, whatever failed. */
+void round_check_lost(const struct round *round);
 /* Has all but `except` looked at that may wait for names to change hands. */
 void round_wake_others(struct agent_reconciler *reconciler, const struct record *except);
 

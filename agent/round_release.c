@@ -5,14 +5,25 @@
 
 #include "agent/report.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-static bool parent_is_held(const struct marker *marker, const char *name)
+/* While the reason that a profile waits for stays the same, its details are told this often. */
+#define WAITING_NEWS_MS 60000
+
+/* The kernel has it from this record alone. */
+static bool is_held(const struct host *host, const struct record *record, const char *name)
+{
+    return marker_find(record->marker, name) && loaded_has(host->loaded, name) &&
+           !records_holder(host->records, name, record);
+}
+
+static bool goes_with_parent(const struct host *host, const struct record *record, const char *name)
 {
     const char *child = strstr(name, "//");
     _cleanup_free_ char *parent = child ? xstrndup(name, (size_t) (child - name)) : NULL;
 
-    return parent && marker_find(marker, parent);
+    return parent && is_held(host, record, parent);
 }
 
 /* What has to leave the kernel; children go with their parents. */
@@ -21,8 +32,7 @@ static void held_names(const struct host *host, const struct record *record, str
     for (size_t i = 0; i < record->marker->count; i++) {
         const char *name = record->marker->profiles[i].name;
 
-        if (!parent_is_held(record->marker, name) && loaded_has(host->loaded, name) &&
-            !records_holder(host->records, name, record))
+        if (is_held(host, record, name) && !goes_with_parent(host, record, name))
             strv_add(ret, name);
     }
 }
@@ -137,14 +147,30 @@ void release_changed(void *userdata, const char *object)
     kube_workqueue_add(reconciler->queue, object);
 }
 
+/*
+ * Which process it is, and how many there are, may be another each time, and each time would be a
+ * write to the API server.
+ */
+static bool is_news(struct record *record, const char *reason)
+{
+    const struct profile_state *state = &record->state;
+    uint64_t now = clock_monotonic_ms();
+
+    if (state->phase == PROFILE_DRAINING && state->reason && strcmp(state->reason, reason) == 0 &&
+        now - record->told_ms < WAITING_NEWS_MS)
+        return false;
+    record->told_ms = now;
+    return true;
+}
+
 void release_waiting(void *userdata, const char *object, const char *reason, const char *message)
 {
     struct agent_reconciler *reconciler = userdata;
     struct record *record = records_get(reconciler->host->records, object);
 
-    if (record && record->releasing)
+    if (record && record->releasing && is_news(record, reason))
         report_state(reconciler->host, record, PROFILE_DRAINING, reason, message);
-    else
+    else if (!record || !record->releasing)
         log_debug("an earlier revision's profile stays", "profile", object, "reason", reason,
                   "detail", message);
     reconciler->options.changed(reconciler->options.userdata);

@@ -48,7 +48,9 @@ void round_settle(struct round *round)
     struct record *record = round_record(round);
 
     record->releasing = false;
-    record->labelled = true;
+    /* Before that it is not known whether it is not just leaving. */
+    if (source->ops->synced(source))
+        record->labelled = true;
     record->lost_ms = 0;
     record_drop_text(record);
     drain_leftovers(reconciler, record);
@@ -102,9 +104,12 @@ static void on_restored(void *userdata, enum install_stage stage, const struct e
                strcmp(error_reason(err, ""), "CompilerUnavailable") != 0) {
         round->own_is_bad = true;
         round_evaluate(round);
+    } else if (stage == INSTALL_CLAIM) {
+        round_fail(round, err, REASON_NAME_CONFLICT);
+        round_done(round); /* looked at again when the name's owner or the kernel changes */
     } else {
         round_fail(round, err, REASON_LOAD_FAILED);
-        round_retry(round);
+        round_retry_after(round, err);
     }
 }
 

@@ -36,7 +36,7 @@ static void compile_failed(struct round *round, const struct error *err)
 
     round_fail(round, err, "CompileError");
     if (strcmp(reason, "CompilerUnavailable") == 0) {
-        round_retry(round);
+        round_retry_after(round, err);
         return;
     }
     remember_failure(round, costly ? COSTLY_RETRY_MS : 0);
@@ -62,9 +62,12 @@ static void on_installed(void *userdata, enum install_stage stage, const struct 
         round_settle(round);
         break;
     case INSTALL_COMPILE:
+        round_wake_others(round->reconciler, round_record(round));
         compile_failed(round, err);
         break;
     case INSTALL_CLAIM:
+        /* What it declares may be less than before. */
+        round_wake_others(round->reconciler, round_record(round));
         record_drop_text(round_record(round));
         round_fail(round, err, REASON_NAME_CONFLICT);
         round_done(round); /* looked at again when the name's owner or the kernel changes */
@@ -156,8 +159,10 @@ static bool is_blocked(const struct round *round, const char *build)
     _cleanup_error_ struct error err = {0};
 
     if (record->failed_build && strcmp(record->failed_build, build) == 0 &&
-        clock_monotonic_ms() < record->failed_until_ms)
+        clock_monotonic_ms() < record->failed_until_ms) {
+        round_check_lost(round);
         return true;
+    }
     if (ownership_check(round->reconciler->host, record, &record->claims, &err) == 0)
         return false;
     round_fail(round, &err, REASON_NAME_CONFLICT);
@@ -206,20 +211,11 @@ static void select_node(struct round *round)
     round_evaluate(round);
 }
 
-/* Labels that the Node has when the agent starts are promises to keep, until they prove empty. */
-static void adopt_label(const struct agent_reconciler *reconciler, struct record *record)
-{
-    if (!reconciler->decided && reconciler->options.label_there &&
-        reconciler->options.label_there(reconciler->options.userdata, record->name))
-        record->labelled = true;
-}
-
 void round_want(struct round *round, const struct source_meta *meta)
 {
-    struct record *record = records_add(round->reconciler->host->records, round->key);
+    struct record *record = round_record(round);
     const struct marker *marker = record->marker;
 
-    adopt_label(round->reconciler, record);
     if (record->spec && strcmp(record->version, meta->version) == 0) {
         select_node(round);
     } else if (marker && *meta->uid && strcmp(marker->uid, meta->uid) == 0 &&
