@@ -22,3 +22,159 @@ test_many_deletions_at_once_leave_nothing() {
     in_node node-1 sh -c '! ls /etc/apparmor.d/apparmor.io.* 2>/dev/null' || fail 'files are left'
     expect_equal 'labels left' '' "$(k get node node-1 -o json | jq -r '.metadata.labels | keys[]' | grep e2e-bulk)"
 }
+
+# The label of a profile that is leaving must not come back, not even for the moment in which a new agent
+# finds out that it is leaving.
+test_a_restart_while_a_profile_drains_sets_no_label_and_writes_nothing() {
+    apply_profile e2e-leaving <<<'profile e2e-leaving { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-leaving
+    confined_shell node-1 e2e-leaving
+    k delete aap e2e-leaving --wait=false
+    eventually 20 'the node says why it stays' node_entry_reason_is node-1 e2e-leaving InUse
+    no_label node-1 profile-e2e-leaving || fail 'labelled while it drains'
+    local writes
+    agent_stop node-1
+    writes=$(agent_writes node-1)
+    agent_start node-1
+    eventually 30 'the agent is ready' agent_ready node-1
+    expect_equal 'API writes of the restart' "$writes" "$(agent_writes node-1)"
+    expect_equal 'reason' InUse "$(node_entry node-1 e2e-leaving .reason)"
+    in_kernel node-1 e2e-leaving || fail 'removed under a running process'
+    end_shell
+    eventually 30 'removed after the last process' not_in_kernel node-1 e2e-leaving
+}
+
+test_a_profile_that_an_object_drops_is_handed_to_the_one_that_waits_for_it() {
+    apply_profile e2e-first <<<'profile e2e-x { file, } profile e2e-y { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-first
+    confined_shell node-1 e2e-y
+    apply_profile e2e-second <<<'profile e2e-y { file, } profile e2e-z { file, }'
+    eventually 20 'the second waits' node_entry_reason_is node-1 e2e-second NameConflict
+    not_in_kernel node-1 e2e-z || fail 'a part of what has a conflict was loaded'
+    apply_profile e2e-first <<<'profile e2e-x { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-first aap/e2e-second
+    in_kernel node-1 e2e-z || fail 'e2e-z is not in the kernel'
+    expect_match 'the process is still confined' '^e2e-y \(enforce\)' \
+        "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
+    end_shell
+    # Neither has anything left to do: a new agent compiles nothing.
+    agent_stop node-1
+    agent_start node-1
+    eventually 30 'the agent is ready' agent_ready node-1
+    expect_equal 'compiles of the restart' 0 "$(agent_metric node-1 apparmor_compiles_total)"
+    k delete aap e2e-second --wait=false
+    eventually 30 'what it took over goes with it' not_in_kernel node-1 e2e-y
+    in_kernel node-1 e2e-x || fail 'the profile of the first went, too'
+}
+
+test_a_name_that_nobody_declares_any_more_is_free_at_once() {
+    apply_profile e2e-holder <<<'profile e2e-a { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-holder
+    # Older, refused for e2e-a, and by its claim in the way of the next.
+    apply_profile e2e-claims <<<'profile e2e-a { file, } profile e2e-b { file, }'
+    eventually 20 'it waits' node_entry_reason_is node-1 e2e-claims NameConflict
+    sleep 1.1 # creation times have seconds
+    apply_profile e2e-waits <<<'profile e2e-b { file, }'
+    eventually 20 'it waits, too' node_entry_reason_is node-1 e2e-waits NameConflict
+    apply_profile e2e-claims <<<'profile e2e-a { file, } profile e2e-c { file, }'
+    eventually 20 'its name is free' node_entry_is node-1 e2e-waits Loaded
+}
+
+test_a_child_that_an_update_drops_stays_while_it_is_used() {
+    apply_profile e2e-parent <<'P'
+profile e2e-parent { file, change_profile -> e2e-parent//kid, profile kid { file, } profile other { file, } }
+P
+    k wait --for=condition=Ready --timeout=60s aap/e2e-parent
+    confined_shell node-1 e2e-parent//kid
+    apply_profile e2e-parent <<<'profile e2e-parent { file, }'
+    k wait --for=jsonpath='{.status.observedGeneration}'=2 --timeout=60s aap/e2e-parent
+    k wait --for=condition=Ready --timeout=60s aap/e2e-parent
+    in_kernel node-1 e2e-parent//kid || fail 'removed under a running process'
+    expect_match 'the process is still confined' '^e2e-parent//kid \(enforce\)' \
+        "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
+    # A new agent knows of it, too.
+    agent_kill node-1
+    agent_start node-1
+    eventually 30 'the agent is ready' agent_ready node-1
+    in_kernel node-1 e2e-parent//kid || fail 'removed under a running process'
+    end_shell
+    eventually 30 'it goes after its last process' not_in_kernel node-1 e2e-parent//kid
+    in_kernel node-1 e2e-parent || fail 'the parent went, too'
+}
+
+test_an_object_that_comes_back_under_its_name_while_the_old_one_drains_takes_over() {
+    local uid
+    apply_profile e2e-again <<<'profile e2e-again { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-again
+    uid=$(k get aap e2e-again -o jsonpath='{.metadata.uid}')
+    confined_shell node-1 e2e-again
+    k delete aap e2e-again --wait=false
+    eventually 20 'the node says Draining' node_entry_is node-1 e2e-again Draining
+    apply_profile e2e-again <<<'profile e2e-again { file, deny /again w, }'
+    [ "$uid" != "$(k get aap e2e-again -o jsonpath='{.metadata.uid}')" ] || fail 'it is the same object'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-again
+    expect_equal 'the label is back' true "$(label node-1 profile-e2e-again)"
+    shell_says 'touch /again 2>&1 || echo refused' refused
+    end_shell
+    in_kernel node-1 e2e-again || fail 'removed with the object that was'
+}
+
+test_a_node_that_is_selected_again_while_the_profile_drains_keeps_it() {
+    k label node node-1 e2e/pool=web --overwrite
+    k apply --server-side -f - <<'Y'
+apiVersion: apparmor.io/v1alpha1
+kind: AppArmorProfile
+metadata: {name: e2e-reselected}
+spec:
+  nodeSelector: {matchLabels: {e2e/pool: web}}
+  policy: "profile e2e-reselected { file, }"
+Y
+    k wait --for=condition=Ready --timeout=60s aap/e2e-reselected
+    confined_shell node-1 e2e-reselected
+    k label node node-1 e2e/pool-
+    eventually 20 'the node says Draining' node_entry_is node-1 e2e-reselected Draining
+    eventually 20 'the label goes' no_label node-1 profile-e2e-reselected
+    k label node node-1 e2e/pool=web --overwrite
+    eventually 20 'it stays' node_entry_is node-1 e2e-reselected Loaded
+    eventually 20 'the label is back' label_is node-1 profile-e2e-reselected true
+    end_shell
+    k label node node-1 e2e/pool-
+    eventually 30 'deselected' not_in_kernel node-1 e2e-reselected
+}
+
+# A pod without processes: its containers may start at any time.
+test_delete_waits_for_a_pod_that_names_the_profile() {
+    apply_profile e2e-pod <<<'profile e2e-pod { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-pod
+    k apply -f - <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: e2e-user, namespace: default}
+spec:
+  nodeName: node-1
+  automountServiceAccountToken: false
+  securityContext: {appArmorProfile: {type: Localhost, localhostProfile: e2e-pod}}
+  containers: [{name: one, image: none}]
+Y
+    k delete aap e2e-pod --wait=false
+    eventually 20 'the entry says who uses it' node_entry_reason_is node-1 e2e-pod InUse
+    expect_match 'the pod' 'default/e2e-user' "$(node_entry node-1 e2e-pod .message)"
+    eventually 20 'the other node has removed it' not_in_kernel node-2 e2e-pod
+    in_kernel node-1 e2e-pod || fail 'removed though a pod names it'
+    k delete pod e2e-user --force --grace-period=0
+    eventually 30 'it goes after the pod' not_in_kernel node-1 e2e-pod
+}
+
+test_links_and_files_of_others_in_the_folder_are_left_alone() {
+    local file=/etc/apparmor.d/apparmor.io.e2e-link.profile
+    in_node node-1 sh -c "echo precious >/etc/precious && ln -s /etc/precious $file"
+    apply_profile e2e-link <<<'profile e2e-link { file, }'
+    eventually 20 'it says so' node_entry_reason_is node-1 e2e-link NotOwned
+    expect_match 'the message names the file' "$file" "$(node_entry node-1 e2e-link .message)"
+    expect_equal 'the file behind the link' precious "$(in_node node-1 cat /etc/precious)"
+    not_in_kernel node-1 e2e-link || fail 'loaded without a record of it'
+    k delete aap e2e-link --wait=false
+    eventually 20 'the entry goes' no_node_entry node-1 e2e-link
+    in_node node-1 test -L "$file" || fail 'the link was removed'
+    in_node node-1 rm "$file" /etc/precious
+}
