@@ -36,6 +36,7 @@ struct reflector {
     char *ns, *field_selector, *label_selector;
     bool metadata_only;
     unsigned page_size;
+    uint64_t initial_events_ms;
     struct reflector_hooks hooks;
 
     enum phase phase;
@@ -431,7 +432,7 @@ static void start_watch(struct reflector *reflector)
 static void start_watch_list(struct reflector *reflector)
 {
     reflector->phase = PHASE_WATCH_LIST;
-    loop_timer_start(reflector->timer, INITIAL_EVENTS_MS);
+    loop_timer_start(reflector->timer, reflector->initial_events_ms);
     open_watch(reflector, reflector->version_unavailable ? NULL : reflector->version, true);
 }
 
@@ -476,6 +477,8 @@ struct reflector *reflector_new(struct kube_client *client, const struct reflect
     reflector->label_selector = xstrdup(options->label_selector);
     reflector->metadata_only = options->metadata_only;
     reflector->page_size = options->page_size ? options->page_size : PAGE_SIZE;
+    reflector->initial_events_ms =
+        options->initial_events_ms ? options->initial_events_ms : INITIAL_EVENTS_MS;
     reflector->hooks = *hooks;
     reflector->timer = loop_timer_new(kube_client_loop(client), on_timer, reflector);
     return reflector;

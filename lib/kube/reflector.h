@@ -15,7 +15,8 @@ struct reflector_options {
     const struct kube_resource *resource;
     const char *ns, *field_selector, *label_selector; /* copied */
     bool metadata_only;
-    unsigned page_size; /* 0: 500 */
+    unsigned page_size;         /* 0: 500 */
+    uint64_t initial_events_ms; /* until when those of a WatchList must be complete; 0: 60 s */
 };
 
 /* Each may free the reflector. */

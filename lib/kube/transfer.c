@@ -287,8 +287,16 @@ static void explain(struct transfer *transfer, CURLcode code)
 {
     const char *text = transfer->error_text[0] ? transfer->error_text : curl_easy_strerror(code);
 
-    if (transfer->failure.code != 0 || code == CURLE_OK)
+    if (transfer->failure.code != 0)
         return;
+    if (code == CURLE_OK) {
+        /* To libcurl that is an answer. */
+        if (!transfer->opened)
+            error_set_reason(&transfer->failure, -ECONNRESET, KUBE_REASON_UNREACHABLE,
+                             "%s: the answer ended within its headers",
+                             kube_config_server(transfer->transport->config));
+        return;
+    }
     error_set_reason(&transfer->failure, errno_of(code), KUBE_REASON_UNREACHABLE, "%s: %s",
                      kube_config_server(transfer->transport->config), text);
 }
@@ -337,10 +345,12 @@ static bool was_stale(const struct transfer *transfer, CURLcode code)
 
 void transfer_finish(struct transfer *transfer, CURLcode code)
 {
-    struct transfer_result result = {.http_status = http_status_of(transfer->easy)};
+    struct transfer_result result = {0};
     curl_off_t retry_after = 0;
     long sent = 0;
 
+    if (transfer->opened)
+        result.http_status = http_status_of(transfer->easy);
     explain(transfer, code);
     refresh_after(transfer, code);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
