@@ -431,7 +431,7 @@ static void squeeze(void)
         _cleanup_answer_ struct answer answer = {0};
 
         cr_assert_lt(clock_monotonic_ms() - begin, LIVE_WAIT_MS, "the level is not in force");
-        kube_get(robot, &live_configmaps, ns, "kube-root-ca.crt", NULL, on_answer, &answer);
+        kube_get(robot, &live_configmaps, ns, "map-00000", NULL, on_answer, &answer);
         expect_success(&answer, "get");
     }
 }
@@ -444,7 +444,7 @@ static void jam(void)
     _cleanup_answer_ struct answer ready = {0};
 
     jammer = new_robot(&clogged, 60000);
-    kube_get(jammer, &live_configmaps, ns, "kube-root-ca.crt", NULL, on_answer, &ready);
+    kube_get(jammer, &live_configmaps, ns, "map-00000", NULL, on_answer, &ready);
     expect_success(&ready, "get");
     clogged.hold_after = 20000;
     kube_create(jammer, &live_configmaps, ns, body, NULL, NULL, NULL);
@@ -476,13 +476,14 @@ Test(server, a_server_that_rejects_is_asked_again_when_it_says_until_the_deadlin
     unsigned long before;
     uint64_t begin;
 
+    make_maps(1);
     make_robot(0);
     squeeze();
     jam();
     make_robot(4000);
     before = count_rejections();
     begin = clock_monotonic_ms();
-    kube_get(robot, &live_configmaps, ns, "kube-root-ca.crt", NULL, on_answer, &refused);
+    kube_get(robot, &live_configmaps, ns, "map-00000", NULL, on_answer, &refused);
     LIVE_UNTIL(refused.done, LIVE_WAIT_MS);
     cr_assert(kube_error_is_throttled(&refused.err), "%s", error_message(&refused.err));
     cr_assert_leq(clock_monotonic_ms() - begin, 4500);
@@ -492,7 +493,7 @@ Test(server, a_server_that_rejects_is_asked_again_when_it_says_until_the_deadlin
 
     make_robot(30000);
     before = count_rejections();
-    kube_get(robot, &live_configmaps, ns, "kube-root-ca.crt", NULL, on_answer, &answered);
+    kube_get(robot, &live_configmaps, ns, "map-00000", NULL, on_answer, &answered);
     begin = clock_monotonic_ms();
     while (count_rejections() == before)
         cr_assert_lt(clock_monotonic_ms() - begin, 10000);
@@ -547,7 +548,7 @@ Test(server, a_crowd_gets_through_a_narrow_door, .fini = close_robot)
     for (size_t i = 0; i < ARRAY_SIZE(listings); i++) {
         LIVE_UNTIL(listings[i].done, 70000);
         cr_assert_eq(listings[i].err.code, 0, "%s", error_message(&listings[i].err));
-        cr_assert_eq(map_size(listings[i].items), 51);
+        cr_assert_geq(map_size(listings[i].items), 50);
         listing_done(&listings[i]);
     }
     printf("# %lu of 60 at once were too many\n", count_rejections() - before);
