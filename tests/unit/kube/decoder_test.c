@@ -3,8 +3,10 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "lib/base/alloc.h"
 
@@ -267,3 +269,36 @@ Test(decoder, what_is_held_is_bounded)
     cr_assert_eq(decoder_finish(&decoder, NULL), 0);
     decoder_done(&decoder);
 }
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NO_MEMORY_LIMIT
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define NO_MEMORY_LIMIT
+#endif
+
+/* There is no going on without: a program that is told of a failed allocation by a half-filled
+ * store would be worse off than one that starts anew. */
+#ifdef NO_MEMORY_LIMIT
+Test(decoder, a_value_that_memory_cannot_hold_ends_the_program)
+{
+    cr_skip_test("AddressSanitizer takes more address space than there could be a limit on");
+}
+#else
+Test(decoder, a_value_that_memory_cannot_hold_ends_the_program, .signal = SIGABRT)
+{
+    const struct rlimit limit = {256 << 20, 256 << 20};
+    size_t len = 1024 * 1024;
+    _cleanup_free_ char *text = xmalloc(len);
+    struct decoder decoder;
+
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    memset(text, 'x', len);
+    memcpy(text, "{\"a\":\"", 6);
+    decoder_init(&decoder, DECODER_STREAM, SIZE_MAX / 2, &events);
+    for (unsigned i = 0; i < 1024; i++)
+        cr_assert_eq(decoder_feed(&decoder, text, len, NULL), 0);
+}
+#endif
