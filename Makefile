@@ -170,6 +170,11 @@ demo: deps
 demo-stop:
 	@tests/e2e/demo stop
 
+# Images of the programs as archives in build/image, from the packages of this machine.
+.PHONY: image
+image: all
+	@deploy/image/build $(BUILD) build/image
+
 # --- the house ---------------------------------------------------------------
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -200,7 +205,7 @@ clean:
 DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
-	qemu-system-x86 busybox-static cpio kmod e2fsprogs jq ca-certificates
+	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates
 # The programs alone: no tests, no demo.
 BUILD_DEPS := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev
@@ -216,6 +221,7 @@ help:
 	@echo 'make            the programs, in $(BUILD)/'
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running, demo-stop ends it'
+	@echo 'make image      container images of the programs, as archives in build/image'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
