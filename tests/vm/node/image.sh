@@ -108,29 +108,32 @@ make_node_tree()
     cp "$node_files/pods.conflist" "$tree/etc/cni/net.d/pods.conflist"
 }
 
-# Boots the new disk once, to have containerd import the images that are there from the start.
+# import_images DISK FORMAT KERNEL BASE ARCHIVE...: boots the disk once, to have containerd import the images
+# that are to be there before a kubelet starts
 import_images()
-{
-    local disk=$1 kernel=$2 base=$3 name=image-$$ dir archive
+(
+    trap at_exit EXIT
+    local disk=$1 format=$2 kernel=$3 base=$4 name=image-$$ dir archive
+    shift 4
     dir=$state_dir/$name
     mkdir -p "$dir"
     reset_options
-    opt_cpus=2 opt_memory=1024 opt_root=$disk opt_root_format=raw
+    opt_cpus=2 opt_memory=1024 opt_root=$disk opt_root_format=$format
     build_client
     make_initramfs "$base" "$dir/initramfs"
     qemu_arguments "$dir" "$name" "$kernel" >"$dir/arguments"
     machine_boot "$dir"
     running=$dir
     # Whoever has built the disk, its files are root's.
-    in_guest "$name" -- find / -xdev -exec chown -h 0:0 {} +
+    [[ $format != raw ]] || in_guest "$name" -- find / -xdev -exec chown -h 0:0 {} +
     in_guest "$name" -- sh -c 'until ctr version >/dev/null 2>&1; do sleep 0.2; done'
-    for archive in "$tools_dir"/image-{pause,busybox}.tar; do
+    for archive in "$@"; do
         in_guest "$name" -i -- ctr -n k8s.io images import - <"$archive" >&2
     done
-    machine_power_off "$dir" || die "the node image's guest does not shut down"
+    machine_power_off "$dir" || die "the guest that makes a node's disk does not shut down"
     running=''
     rm -rf "$dir"
-}
+)
 
 node_key()
 {
@@ -156,7 +159,7 @@ build_node()
     mkfs.ext4 -q -F -E root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1 -m 0 -d "$work/tree" \
         "$work/root.img"
     rm -rf "$work/tree"
-    import_images "$work/root.img" "$kernel" "$base"
+    import_images "$work/root.img" raw "$kernel" "$base" "$tools_dir"/image-{pause,busybox}.tar
     rm -rf "$target"
     mv "$work" "$target"
     say "root disk built in $(seconds_since "$started") s ($(du -sm "$target" | cut -f1) MB)"
@@ -172,10 +175,33 @@ node_dir()
     target=$cache_dir/node-$(node_key "${base##*/}" "${packages##*/}" "$kubelet")
     (
         flock 9
-        trap at_exit EXIT
         if [[ ! -d $target ]]; then build_node "$target" "$kernel" "$base" "$packages" "$kubelet"; fi
         touch "$target" "$packages"
     ) 9>"$cache_dir/node.lock"
+    echo "$target"
+}
+
+# disk_with_images ROOT KERNEL BASE ARCHIVE...: prints an overlay of the root disk that has more images, which
+# it makes when it is not in the cache
+disk_with_images()
+{
+    local root=$1 kernel=$2 base=$3 key target
+    shift 3
+    key=$({ echo "$root"; sha256sum "$@"; } | sha256sum | cut -c 1-16)
+    target=$cache_dir/images-$key.qcow2
+    (
+        flock 9
+        if [[ ! -e $target ]]; then
+            say "importing ${*##*/} into a node's root disk"
+            qemu-img create -q -f qcow2 -b "$root" -F raw "$target.$$"
+            import_images "$target.$$" qcow2 "$kernel" "$base" "$@"
+            mv "$target.$$" "$target"
+            # One for each build of what is under test: few are of use again.
+            find "$cache_dir" -maxdepth 1 -name 'images-*' -printf '%T@ %p\n' | sort -rn | tail -n +6 |
+                cut -d' ' -f2- | xargs -r rm -f
+        fi
+        touch "$target"
+    ) 9>"$cache_dir/images.lock"
     echo "$target"
 }
 
@@ -207,11 +233,14 @@ node_overlay()
 # node_prepare DIR KERNEL BASE: the disk, the files and the port of a node that joins by opt_kubelet
 node_prepare()
 {
-    local dir=$1 kernel=$2 base=$3 image port
+    local dir=$1 kernel=$2 base=$3 root format=raw port
     need_tools qemu-img:qemu-utils
-    image=$(node_dir "$kernel" "$base")
+    root=$(node_dir "$kernel" "$base")/root.img
+    if ((${#opt_images[@]})); then
+        root=$(disk_with_images "$root" "$kernel" "$base" "${opt_images[@]}") format=qcow2
+    fi
     rm -f "$dir/root.qcow2"
-    qemu-img create -q -f qcow2 -b "$image/root.img" -F raw "$dir/root.qcow2"
+    qemu-img create -q -f qcow2 -b "$root" -F "$format" "$dir/root.qcow2"
     opt_root=$dir/root.qcow2 opt_root_format=qcow2
     port=$(free_port)
     echo "$port" >"$dir/kubelet-port"
