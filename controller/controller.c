@@ -13,11 +13,14 @@
 #include "lib/base/options.h"
 #include "lib/kube/client.h"
 #include "lib/kube/config.h"
+#include "lib/kube/events.h"
 #include "lib/serve/health.h"
 #include "lib/serve/serve.h"
 
 #define API_QPS 50
 #define API_BURST 100
+/* For Events that wait when the program ends. */
+#define FLUSH_MS 3000
 
 struct controller {
     uv_loop_t *loop;
@@ -25,10 +28,14 @@ struct controller {
     struct sources *sources;
     struct node_index *index;
     struct election *election;
+    struct kube_recorder *recorder;
     struct reconciler *reconciler; /* while this replica leads and knows all */
     struct metrics *metrics;
     struct health *health;
     struct server *server;
+    unsigned stopping; /* parts that have not stopped yet */
+    void (*stopped)(void *userdata);
+    void *stopped_userdata;
 };
 
 /* --- what has changed ------------------------------------------------------------ */
@@ -73,6 +80,7 @@ static void begin_work(void *userdata)
         .profiles = profiles,
         .index = controller->index,
         .metrics = controller->metrics,
+        .recorder = controller->recorder,
         .may_write = may_write,
         .userdata = controller,
     };
@@ -113,7 +121,9 @@ static void synced(void *userdata)
 static void collect(void *userdata)
 {
     struct controller *controller = userdata;
+    const struct kube_recorder_stats events = kube_recorder_stats(controller->recorder);
 
+    controller_metrics_set_events(controller->metrics, &events);
     metrics_set(controller->metrics, METRIC_QUEUE_DEPTH,
                 controller->reconciler ? (double) reconciler_depth(controller->reconciler) : 0,
                 NULL);
@@ -162,6 +172,11 @@ static int controller_connect(struct controller *controller,
     return r;
 }
 
+static void event_failed(_unused_ void *userdata, const struct error *err)
+{
+    log_warn("an Event is given up", "err", error_message(err));
+}
+
 static int controller_start(struct controller *controller, const struct controller_options *options,
                             struct error *err)
 {
@@ -182,10 +197,16 @@ static int controller_start(struct controller *controller, const struct controll
         .ended = end_work,
         .userdata = controller,
     };
+    const struct kube_recorder_options recorder = {
+        .component = "apparmor-controller",
+        .instance = options->pod_name,
+        .failed = event_failed,
+    };
     int r = election_new(&election, &controller->election, err);
 
     if (r < 0)
         return r;
+    controller->recorder = kube_recorder_new(controller->client, &recorder);
     controller->index = sources.index = node_index_new(enqueue, controller);
     controller->sources = sources_new(&sources);
     sources_start(controller->sources);
@@ -216,10 +237,36 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     return 0;
 }
 
+static void stop_part_done(struct controller *controller)
+{
+    if (--controller->stopping == 0)
+        controller->stopped(controller->stopped_userdata);
+}
+
+static void election_stopped(void *userdata)
+{
+    stop_part_done(userdata);
+}
+
+static void events_flushed(void *userdata, uint64_t left)
+{
+    char count[24];
+
+    (void) snprintf(count, sizeof(count), "%llu", (unsigned long long) left);
+    if (left > 0)
+        log_warn("Events are not written: the API server takes too long", "count", count);
+    stop_part_done(userdata);
+}
+
+/* Both at once: the next leader does not wait for what this one has to tell. */
 void controller_stop(struct controller *controller, void (*done)(void *userdata), void *userdata)
 {
+    controller->stopped = done;
+    controller->stopped_userdata = userdata;
+    controller->stopping = 2;
     end_work(controller);
-    election_stop(controller->election, done, userdata);
+    kube_recorder_flush(controller->recorder, FLUSH_MS, events_flushed, controller);
+    election_stop(controller->election, election_stopped, controller);
 }
 
 void controller_free(struct controller *controller)
@@ -230,6 +277,7 @@ void controller_free(struct controller *controller)
     reconciler_free(controller->reconciler);
     election_free(controller->election);
     sources_free(controller->sources);
+    kube_recorder_free(controller->recorder);
     kube_client_free(controller->client);
     node_index_free(controller->index);
     health_free(controller->health);

@@ -58,6 +58,21 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .help = "Attempts to take or renew the Lease that failed and were made again.",
             .type = METRIC_COUNTER,
         },
+    [METRIC_EVENTS] =
+        {
+            .name = "apparmor_controller_events_total",
+            .help = "Events about AppArmorProfiles, by outcome: created; updated (the count of "
+                    "one that is there was raised); limited (an object had too many); dropped (too "
+                    "many waited); failed.",
+            .type = METRIC_COUNTER,
+            .labels = {"outcome"},
+        },
+    [METRIC_EVENTS_WAITING] =
+        {
+            .name = "apparmor_controller_events_waiting",
+            .help = "Events that are not written yet.",
+            .type = METRIC_GAUGE,
+        },
     [METRIC_INFORMER_FAILURES] =
         {
             .name = "apparmor_controller_informer_failures_total",
@@ -102,6 +117,22 @@ void controller_metrics_set_profile(struct metrics *metrics, const char *profile
 
         metrics_set(metrics, METRIC_PROFILE_NODES, (double) tally->counts[shown_states[i]], labels);
     }
+}
+
+void controller_metrics_set_events(struct metrics *metrics, const struct kube_recorder_stats *stats)
+{
+    const struct {
+        const char *outcome;
+        uint64_t count;
+    } outcomes[] = {
+        {"created", stats->created}, {"updated", stats->updated}, {"limited", stats->limited},
+        {"dropped", stats->dropped}, {"failed", stats->failed},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
+        metrics_set(metrics, METRIC_EVENTS, (double) outcomes[i].count,
+                    (const char *const[]){outcomes[i].outcome});
+    metrics_set(metrics, METRIC_EVENTS_WAITING, (double) stats->waiting, NULL);
 }
 
 void controller_metrics_remove_profile(struct metrics *metrics, const char *profile)

@@ -3,6 +3,7 @@
 
 #include "controller/tally.h"
 #include "lib/base/metrics.h"
+#include "lib/kube/events.h"
 
 enum controller_metric {
     METRIC_PROFILE_NODES,
@@ -11,6 +12,8 @@ enum controller_metric {
     METRIC_QUEUE_DEPTH,
     METRIC_LEADER,
     METRIC_LEASE_FAILURES,
+    METRIC_EVENTS,
+    METRIC_EVENTS_WAITING,
     METRIC_INFORMER_FAILURES,
     METRIC_NODES_KNOWN,
     METRIC_PROFILES_KNOWN,
@@ -25,5 +28,7 @@ struct metrics *controller_metrics_new(void);
 void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
                                     const struct tally *tally);
 void controller_metrics_remove_profile(struct metrics *metrics, const char *profile);
+void controller_metrics_set_events(struct metrics *metrics,
+                                   const struct kube_recorder_stats *stats);
 /* Another replica tells of them now. */
 void controller_metrics_remove_profiles(struct metrics *metrics);

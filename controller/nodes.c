@@ -290,6 +290,15 @@ const struct tally *node_index_tally(const struct node_index *index, const char 
     return entry ? &entry->tally : NULL;
 }
 
+enum node_state node_index_state(const struct node_index *index, const char *profile,
+                                 const char *node)
+{
+    const struct entry *entry = map_get(index->profiles, profile);
+    const struct node *known = map_get(index->nodes, node);
+
+    return entry && known ? node_share(entry, known).state : NODE_UNCOUNTED;
+}
+
 size_t node_index_nodes(const struct node_index *index)
 {
     return map_size(index->nodes);

@@ -47,6 +47,10 @@ void node_index_remove_profile(struct node_index *index, const char *name);
 /* NULL for a profile that is not known. Borrowed until the next change. */
 const struct tally *node_index_tally(const struct node_index *index, const char *profile);
 
+/* NODE_UNCOUNTED when either is not known. */
+enum node_state node_index_state(const struct node_index *index, const char *profile,
+                                 const char *node);
+
 size_t node_index_nodes(const struct node_index *index);
 size_t node_index_profiles(const struct node_index *index);
 /* Distinct reports in memory. */

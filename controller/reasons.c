@@ -24,6 +24,15 @@ const char *reason_name(enum reason reason)
     return names[reason];
 }
 
+enum reason reason_find(const char *name)
+{
+    size_t i = 0;
+
+    while (i < REASON_COUNT && strcmp(names[i], name) != 0)
+        i++;
+    return (enum reason) i;
+}
+
 bool reason_is_invalid(const char *reason)
 {
     for (size_t i = 0; i < ARRAY_SIZE(invalid); i++)

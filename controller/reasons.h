@@ -5,10 +5,10 @@
 #include <stddef.h>
 
 /*
- * The reasons of AppArmorProfile conditions that are the controller's own, one table: what the code
- * writes and what the reference page says. X(symbol, reason, conditions, meaning, remedy).
- * Condition Valid also shows the reason that a node gave for refusing the text (see
- * reason_is_invalid()).
+ * The reasons of AppArmorProfile conditions and Events that are the controller's own, one table:
+ * what the code writes and what the reference page says. X(symbol, reason, conditions, meaning,
+ * remedy). Condition Valid also shows the reason that a node gave for refusing the text (see
+ * reason_is_invalid()); Events about nodes have the reasons that the nodes gave.
  */
 #define REASONS(X)                                                                                \
     X(ALL_NODES_LOADED, "AllNodesLoaded", "Ready=True",                                           \
@@ -32,7 +32,9 @@
       "Stop the pods that use it, or wait.")                                                      \
     X(COMPILED, "Compiled", "Valid=True", "Nodes have compiled and loaded the text.", "Nothing.") \
     X(NOT_COMPILED, "NotCompiled", "Valid=Unknown", "No node has compiled this generation yet.",  \
-      "Wait, or see Ready for why no node does.")
+      "Wait, or see Ready for why no node does.")                                                 \
+    X(NODE_RECOVERED, "NodeRecovered", "(Events only)",                                           \
+      "A node that had failed has loaded this generation.", "Nothing.")
 
 enum reason {
 #define REASON_SYMBOL(symbol, reason, conditions, meaning, remedy) REASON_##symbol,
@@ -42,6 +44,8 @@ enum reason {
 };
 
 const char *reason_name(enum reason reason);
+/* REASON_COUNT for any other. */
+enum reason reason_find(const char *name);
 
 /*
  * Whether a node's reason for a failure speaks of the object rather than of the node: the same text

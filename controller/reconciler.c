@@ -10,6 +10,7 @@
 #include "controller/patch.h"
 #include "controller/resources.h"
 #include "controller/rollup.h"
+#include "controller/transitions.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -38,6 +39,8 @@ struct record {
     cJSON *written;
     char *written_version;
     struct write *write; /* under way, or NULL */
+    char *uid;           /* whose good news it is; NULL before the first look */
+    struct good_news news;
 };
 
 struct write {
@@ -47,6 +50,9 @@ struct write {
     char *profile;
     cJSON *status;
     uint64_t began_ms;
+    /* To be told when the write has succeeded. */
+    struct transition_list transitions;
+    struct good_news news;
 };
 
 static void write_free(struct write *write)
@@ -55,6 +61,7 @@ static void write_free(struct write *write)
         return;
     kube_request_cancel(write->request);
     cJSON_Delete(write->status);
+    transition_list_done(&write->transitions);
     free(write->profile);
     free(write);
 }
@@ -73,6 +80,7 @@ static void record_free(void *value)
 
     write_free(record->write);
     record_forget_written(record);
+    free(record->uid);
     free(record);
 }
 
@@ -103,6 +111,20 @@ static void log_written(const char *profile, const cJSON *status)
 
     log_debug("status written", "profile", profile, "ready", json_string(ready, "status"), "reason",
               json_string(ready, "reason"), "text", json_string(ready, "message"));
+}
+
+static void tell(const struct write *write, const struct kube_object *profile)
+{
+    char api_version[KUBE_API_VERSION_MAX];
+    const struct kube_reference about = kube_reference_to(profile, &resource_profiles, api_version);
+
+    for (size_t i = 0; i < write->transitions.len; i++) {
+        const struct transition *transition = &write->transitions.items[i];
+
+        kube_recorder_event(write->reconciler->options.recorder, &about,
+                            transition->warning ? KUBE_EVENT_WARNING : KUBE_EVENT_NORMAL,
+                            transition->reason, "%s", transition->message);
+    }
 }
 
 static enum kube_outcome write_failed(const char *profile, const struct error *err,
@@ -138,6 +160,8 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
         result.outcome = write_failed(write->profile, err, &outcome);
     } else {
         log_written(write->profile, write->status);
+        tell(write, object);
+        record->news = write->news;
         record->written = TAKE_PTR(write->status);
         record->written_version = xstrdup(kube_object_resource_version(object));
         reconciler_observed(reconciler,
@@ -164,17 +188,15 @@ static cJSON *write_body(const struct kube_object *profile, const struct record 
 }
 
 static void write_begin(struct reconciler *reconciler, struct kube_work *work,
-                        const struct kube_object *profile, struct record *record, cJSON *patch,
-                        cJSON *status)
+                        const struct kube_object *profile, struct record *record,
+                        struct write *write, cJSON *patch)
 {
     const struct kube_write_options options = {.field_manager = FIELD_MANAGER};
     _cleanup_json_ cJSON *body = write_body(profile, record, patch);
-    struct write *write = xcalloc(1, sizeof(*write));
 
     write->reconciler = reconciler;
     write->work = work;
     write->profile = xstrdup(kube_object_name(profile));
-    write->status = status;
     write->began_ms = clock_monotonic_ms();
     record->wrote = true;
     record->wrote_ms = write->began_ms;
@@ -202,6 +224,33 @@ static void reconcile_gone(struct reconciler *reconciler, const char *profile)
     controller_metrics_remove_profile(reconciler->options.metrics, profile);
 }
 
+/* What another replica, or another object of the name, has told. */
+static void record_know(struct record *record, const struct kube_object *profile,
+                        const cJSON *status)
+{
+    if (record->uid && strcmp(record->uid, kube_object_uid(profile)) == 0)
+        return;
+    free(record->uid);
+    record->uid = xstrdup(kube_object_uid(profile));
+    record->news = good_news_of(status);
+}
+
+/* The write that would make `old` into `status`, with what there is to be told; takes ownership. */
+static struct write *write_new(const struct reconciler *reconciler, const char *profile,
+                               const struct record *record, const cJSON *old, cJSON *status)
+{
+    struct write *write = xcalloc(1, sizeof(*write));
+    const struct status_change change = {.index = reconciler->options.index,
+                                         .profile = profile,
+                                         .old = old,
+                                         .new = status};
+
+    write->status = status;
+    write->news = record->news;
+    transitions_find(&change, &write->news, &write->transitions);
+    return write;
+}
+
 static void reconcile_status(struct reconciler *reconciler, struct kube_work *work,
                              const struct kube_object *profile, const struct tally *tally,
                              struct record *record)
@@ -214,17 +263,17 @@ static void reconcile_status(struct reconciler *reconciler, struct kube_work *wo
                             .tally = tally,
                             .old = old,
                             .now_ms = clock_realtime_ms()};
-    _cleanup_json_ cJSON *status = NULL;
-    cJSON *patch;
+    _cleanup_json_ cJSON *status = NULL, *patch = NULL;
 
     profile_spec_read(&spec, json);
+    record_know(record, profile, old);
     status = rollup_status(&rollup);
     patch = merge_patch(old, status);
     controller_metrics_set_profile(reconciler->options.metrics, spec.name, tally);
-    if (patch && !reconciler->options.may_write(reconciler->options.userdata))
-        cJSON_Delete(TAKE_PTR(patch));
-    if (patch)
-        write_begin(reconciler, work, profile, record, patch, TAKE_PTR(status));
+    if (patch && reconciler->options.may_write(reconciler->options.userdata))
+        write_begin(reconciler, work, profile, record,
+                    write_new(reconciler, spec.name, record, old, TAKE_PTR(status)),
+                    TAKE_PTR(patch));
     else
         finish(reconciler, work, began_ms, (struct kube_result){.outcome = KUBE_DONE});
 }

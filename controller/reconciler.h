@@ -8,6 +8,7 @@
 #include "controller/nodes.h"
 #include "lib/base/metrics.h"
 #include "lib/kube/client.h"
+#include "lib/kube/events.h"
 #include "lib/kube/informer.h"
 
 /*
@@ -23,8 +24,9 @@ struct reconciler_options {
     const struct kube_informer *profiles;
     const struct node_index *index;
     struct metrics *metrics;
-    uint64_t interval_ms; /* between two writes of one profile; 0: 1 s */
-    unsigned max_active;  /* writes under way at once; 0: 8 */
+    struct kube_recorder *recorder; /* or NULL: nobody is told of what changes */
+    uint64_t interval_ms;           /* between two writes of one profile; 0: 1 s */
+    unsigned max_active;            /* writes under way at once; 0: 8 */
     /* Asked right before each write; false: it is not made, as others may be writing. */
     bool (*may_write)(void *userdata);
     void *userdata;

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the controller's token may do: read Nodes and both kinds, and write the status of AppArmorProfiles and
-# the Lease that its replicas share.
+# What the controller's token may do: read Nodes and both kinds, and write the status of AppArmorProfiles, Events
+# about them, and the Lease that its replicas share.
 
 suite_controller() {
     local verb resource namespace
     controller_profile probe | as admin apply --server-side -f - >/dev/null
     while read -r verb resource namespace; do
-        equal "the controller may $verb $resource" yes may controller "$verb" "$resource" "$namespace"
+        equal "the controller may $verb $resource${namespace:+ in $namespace}" yes may controller "$verb" "$resource" "$namespace"
     done <<'END'
 list apparmorprofiles.apparmor.io
 watch apparmorprofiles.apparmor.io
@@ -18,6 +18,8 @@ list nodes
 watch nodes
 patch apparmorprofiles.apparmor.io/status
 create leases.coordination.k8s.io apparmor-system
+create events default
+patch events default
 END
     controller_requests
     controller_lease
@@ -33,6 +35,10 @@ delete apparmornodes.apparmor.io
 patch nodes
 patch nodes/status
 delete nodes
+create events kube-system
+create events apparmor-system
+delete events default
+list events default
 create leases.coordination.k8s.io default
 create leases.coordination.k8s.io kube-system
 get leases.coordination.k8s.io apparmor-system
