@@ -6,12 +6,15 @@
 #include "lib/serve/listener.h"
 #include "lib/serve/route.h"
 #include "lib/serve/serve.h"
+#include "lib/serve/tls.h"
 
 /* Inside lib/serve only. */
 struct server {
     uv_loop_t *loop;
     struct lws_context *context; /* set to NULL by libwebsockets when it has gone */
     struct lws_vhost *vhost;
+    struct tls_files *tls; /* NULL: plain HTTP */
+    SSL_CTX *tls_context;  /* the vhost's */
     struct lws_protocols protocols[2];
     struct route_table routes;
     struct listener *listener;

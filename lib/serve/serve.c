@@ -9,7 +9,6 @@
 #include "lib/base/log.h"
 #include "lib/serve/private.h"
 #include "lib/serve/session.h"
-#include "lib/serve/tls.h"
 
 #define DEFAULT_BODY_MAX (64 * 1024)
 #define DEFAULT_TIMEOUT_S 30
@@ -96,6 +95,20 @@ static int server_start_vhost(struct server *server, const struct server_options
     return 0;
 }
 
+/* With the connection that is the first to need it: nothing has to watch the files. */
+static void server_refresh_tls(struct server *server)
+{
+    _cleanup_error_ struct error err = {0};
+    bool changed = false;
+
+    if (!server->tls || !server->tls_context)
+        return;
+    if (tls_files_refresh(server->tls, server->tls_context, &changed, &err) < 0)
+        log_warn("the new certificate is not used, the old one is", "err", error_message(&err));
+    else if (changed)
+        log_info("serving with a new certificate");
+}
+
 static void server_accept(void *userdata, int fd)
 {
     struct server *server = userdata;
@@ -105,6 +118,7 @@ static void server_accept(void *userdata, int fd)
         .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
     };
 
+    server_refresh_tls(server);
     /* Closes the socket when it fails. */
     (void) lws_adopt_descriptor_vhost_via_info(&desc);
 }
@@ -128,6 +142,7 @@ static void server_reaped(uv_handle_t *handle)
     struct server *server = handle->data;
 
     route_table_done(&server->routes);
+    tls_files_free(server->tls);
     free(server);
 }
 
@@ -154,15 +169,17 @@ int server_new(uv_loop_t *loop, const struct server_options *options,
                const struct server_route *routes, size_t count, struct server **ret,
                struct error *err)
 {
+    _cleanup_(tls_files_freep) struct tls_files *tls = NULL;
     _cleanup_(server_freep) struct server *server = NULL;
     int r;
 
     if (options->tls_cert) {
-        r = tls_check_pair(options->tls_cert, options->tls_key, err);
+        r = tls_files_new(options->tls_cert, options->tls_key, &tls, err);
         if (r < 0)
             return r;
     }
     server = xcalloc(1, sizeof(*server));
+    server->tls = TAKE_PTR(tls);
     server->loop = loop;
     server->body_max = options->body_max ? options->body_max : DEFAULT_BODY_MAX;
     server->timeout_s = options->timeout_s ? options->timeout_s : DEFAULT_TIMEOUT_S;

@@ -36,7 +36,8 @@ struct server_route {
     void *userdata;
 };
 
-/* Routes are copied. Certificate and key are read once. */
+/* Routes are copied. Certificate and key are read again when they have changed; connections that
+ * are open keep what they have. */
 _must_check_ int server_new(uv_loop_t *loop, const struct server_options *options,
                             const struct server_route *routes, size_t count, struct server **ret,
                             struct error *err);

@@ -353,6 +353,10 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
     struct session *session = user;
 
     switch ((int) reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        /* The one call by which libwebsockets shows the context that it serves with. */
+        server->tls_context = user;
+        return 0;
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
         lws_set_opaque_user_data(wsi, server);
         server_connection_come(server);

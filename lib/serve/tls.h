@@ -1,10 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 
 /*
- * Whether OpenSSL can serve with this certificate chain and key. libwebsockets only tells that it
- * cannot; this says which file and why.
+ * A server's certificate chain and key, PEM files that somebody renews: a kubelet swaps a symbolic
+ * link, cert-manager or a script writes one file after the other.
  */
-_must_check_ int tls_check_pair(const char *cert, const char *key, struct error *err);
+struct tls_files;
+
+/* -EINVAL says which file OpenSSL cannot use, and why: libwebsockets only tells that it cannot. */
+_must_check_ int tls_files_new(const char *cert, const char *key, struct tls_files **ret,
+                               struct error *err);
+void tls_files_free(struct tls_files *files);
+DEFINE_CLEANUP(struct tls_files *, tls_files_free)
+
+/*
+ * Lets the context serve what is in the files, from its next connection on, if they have changed
+ * since the last call (two stat() calls otherwise). Files that cannot be used, or not together, are
+ * an error once; what the context has stays. `*ret_changed` may be NULL.
+ */
+_must_check_ int tls_files_refresh(struct tls_files *files, SSL_CTX *ctx, bool *ret_changed,
+                                   struct error *err);

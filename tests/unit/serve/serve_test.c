@@ -774,7 +774,7 @@ Test(serve, an_address_that_is_none_is_named)
 Test(serve, a_certificate_that_cannot_be_used_is_named)
 {
     check_error((struct server_options){.tls_cert = "/nonexistent.crt", .tls_key = "/x"},
-                "/nonexistent.crt");
+                "/nonexistent.crt: No such file");
 }
 
 Test(serve, a_key_of_another_certificate_is_named)
@@ -788,6 +788,92 @@ Test(serve, a_key_of_another_certificate_is_named)
     check_error((struct server_options){.tls_cert = one.cert, .tls_key = other.key}, other.key);
     fixture_done(&one);
     fixture_done(&other);
+}
+
+/* --- renewal of the certificate ------------------------------------------------- */
+
+static struct fixture renewal; /* has the files that come next */
+
+static void get(struct fixture *fixture, CURL *curl, struct reply *reply)
+{
+    client_do(fixture, curl, "/hello", reply);
+    CHECK(reply->result == CURLE_OK && reply->status == 200, "%s, status %ld",
+          curl_easy_strerror(reply->result), reply->status);
+}
+
+/* By a client that has no connection yet, and trusts what is in the certificate's file. */
+static void get_anew(struct fixture *fixture)
+{
+    _cleanup_(curl_freep) CURL *curl = client_new(fixture);
+    _cleanup_reply_ struct reply reply = {0};
+
+    get(fixture, curl, &reply);
+}
+
+static void replace(struct fixture *fixture, const char *from, const char *to)
+{
+    CHECK(rename(from, to) == 0, "%s: %s", to, strerror(errno));
+}
+
+static void renewal_client(struct fixture *fixture)
+{
+    _cleanup_(curl_freep) CURL *before = client_new(fixture);
+    _cleanup_reply_ struct reply reply = {0};
+
+    get(fixture, before, &reply);
+    replace(fixture, renewal.key, fixture->key);
+    replace(fixture, renewal.cert, fixture->cert);
+    get_anew(fixture);
+    get(fixture, before, &reply);
+    CHECK(reply.connects == 0, "an open connection goes on");
+}
+
+Test(serve, a_renewed_certificate_is_served_to_new_connections)
+{
+    fixture_init(&renewal);
+    fixture_certificate(&renewal);
+    check_tls(renewal_client, (struct server_options){0});
+    fixture_done(&renewal);
+}
+
+/* As a writer of one file after the other leaves it for a moment. */
+static void half_renewal_client(struct fixture *fixture)
+{
+    FILE *file;
+
+    replace(fixture, renewal.key, fixture->key);
+    get_anew(fixture);
+    file = fopen(fixture->key, "we");
+    CHECK(file, "%s", strerror(errno));
+    fclose(file);
+    get_anew(fixture);
+    CHECK(unlink(fixture->key) == 0, "%s", strerror(errno));
+    get_anew(fixture);
+    get_anew(fixture);
+}
+
+Test(serve, a_key_that_does_not_fit_or_is_gone_leaves_the_old_certificate)
+{
+    fixture_init(&renewal);
+    fixture_certificate(&renewal);
+    check_tls(half_renewal_client, (struct server_options){0});
+    fixture_done(&renewal);
+}
+
+static void late_certificate_client(struct fixture *fixture)
+{
+    replace(fixture, renewal.key, fixture->key);
+    get_anew(fixture);
+    replace(fixture, renewal.cert, fixture->cert);
+    get_anew(fixture);
+}
+
+Test(serve, after_half_a_renewal_the_other_half_makes_it_whole)
+{
+    fixture_init(&renewal);
+    fixture_certificate(&renewal);
+    check_tls(late_certificate_client, (struct server_options){0});
+    fixture_done(&renewal);
 }
 
 Test(serve, a_port_in_use_is_named)
