@@ -5,6 +5,13 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/base/utf8.h"
+
+/* Of the API (crds/apparmornodes.yaml), in characters there: names of an entry, and its message. */
+#define NAMES_MAX 1000
+#define MESSAGE_MAX 32768
+/* However little space there is. */
+#define MESSAGE_MIN 200
 
 static const char *const phase_names[] = {
     [PROFILE_UNDECIDED] = "Undecided", [PROFILE_UNSELECTED] = "Unselected",
@@ -77,22 +84,54 @@ static void add_if(cJSON *json, const char *key, const char *value)
         json_add_string(json, key, value);
 }
 
-cJSON *profile_state_json(const char *object, const struct profile_state *state)
+/* Adds as many names as half of the space takes; returns how many. */
+static size_t add_names(cJSON *json, const struct strv *names, size_t *space)
+{
+    cJSON *array = json_add_array(json, "profileNames");
+    size_t count = 0, left = *space / 2;
+
+    while (count < names->len && count < NAMES_MAX && strlen(names->items[count]) <= left) {
+        left -= strlen(names->items[count]);
+        json_append_string(array, names->items[count++]);
+    }
+    *space -= *space / 2 - left;
+    return count;
+}
+
+static void add_message(cJSON *json, const struct profile_state *state, size_t names_shown,
+                        size_t space)
+{
+    size_t max = space < MESSAGE_MIN ? MESSAGE_MIN : space > MESSAGE_MAX ? MESSAGE_MAX : space;
+    const char *message = state->message ? state->message : "";
+    size_t len = strlen(message), kept;
+    _cleanup_free_ char *names = NULL;
+    _cleanup_free_ char *text = NULL;
+
+    if (names_shown < state->names.len)
+        names =
+            xasprintf("(%zu of its %zu profile names are shown) ", names_shown, state->names.len);
+    else
+        names = xstrdup("");
+    max -= strlen(names);
+    kept = len <= max ? len : utf8_cut(message, len, max - strlen(" …"));
+    text = xasprintf("%s%.*s%s", names, (int) kept, message, kept < len ? " …" : "");
+    add_if(json, "message", text);
+}
+
+cJSON *profile_state_json(const char *object, const struct profile_state *state, size_t space)
 {
     char time[CLOCK_TIME_SIZE];
     cJSON *json = cJSON_CreateObject();
-    cJSON *names;
+    size_t names;
 
     json_add_string(json, "name", object);
     json_add_int(json, "generation", state->generation);
     add_if(json, "revision", state->revision);
     json_add_string(json, "state", profile_phase_name(state->phase));
     add_if(json, "mode", policy_mode_name(state->mode));
-    names = json_add_array(json, "profileNames");
-    for (size_t i = 0; i < state->names.len; i++)
-        json_append_string(names, state->names.items[i]);
+    names = add_names(json, &state->names, &space);
     add_if(json, "reason", state->reason);
-    add_if(json, "message", state->message);
+    add_message(json, state, names, space);
     json_add_string(json, "lastTransitionTime", clock_format(state->transition_ms, time));
     return json;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/json.h"
@@ -61,7 +62,10 @@ bool profile_state_set(struct profile_state *state, enum profile_phase phase, co
 bool profile_state_set_loaded(struct profile_state *state, const char *revision,
                               const struct strv *names, enum policy_mode mode);
 
-/* An entry of status.profiles. */
-cJSON *profile_state_json(const char *object, const struct profile_state *state);
+/*
+ * An entry of status.profiles. Names and message take about `space` bytes at most: what is left out
+ * of them is said in the message.
+ */
+cJSON *profile_state_json(const char *object, const struct profile_state *state, size_t space);
 /* Takes over the time of the last transition from an earlier entry of the same phase. */
 void profile_state_adopt_time(struct profile_state *state, const cJSON *entry);

@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/status.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "lib/base/alloc.h"
 #include "lib/policy/profile.h"
+
+/* Of the API (crds/apparmornodes.yaml). */
+#define ENTRIES_MAX 2000
+/* Names and messages of all entries: an object takes 1.5 MiB in etcd, and 2000 entries without them
+ * take half of it. */
+#define TEXT_MAX ((size_t) 512 * 1024)
+#define REASON_NOT_ALL_LISTED "NotAllListed"
 
 static void add_if(cJSON *json, const char *key, const char *value)
 {
@@ -10,24 +20,74 @@ static void add_if(cJSON *json, const char *key, const char *value)
         json_add_string(json, key, value);
 }
 
+/* What is in order is left out first: nobody has to look for it. */
+static int by_need(const void *a, const void *b)
+{
+    const struct record *const *left = a, *const *right = b;
+    bool left_loaded = (*left)->state.phase == PROFILE_LOADED;
+    bool right_loaded = (*right)->state.phase == PROFILE_LOADED;
+
+    if (left_loaded != right_loaded)
+        return left_loaded ? 1 : -1;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct record *const *left = a, *const *right = b;
+
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static size_t collect(const struct records *records, const struct record **ret)
+{
+    const struct record *record;
+    size_t position = 0, count = 0;
+
+    while ((record = records_next(records, &position)))
+        if (profile_phase_is_shown(record->state.phase))
+            ret[count++] = record;
+    return count;
+}
+
+static void say_not_all(cJSON *status, size_t count)
+{
+    const char *reason = json_string(status, "reason");
+    const char *message = json_string(status, "message");
+    _cleanup_free_ char *text =
+        xasprintf("%s%s%d of the %zu AppArmorProfiles of this node are listed, Loaded ones last; "
+                  "the agent's metric apparmor_profile_loaded has all",
+                  message ? message : "", message ? "; " : "", ENTRIES_MAX, count);
+
+    if (!reason)
+        json_add_string(status, "reason", REASON_NOT_ALL_LISTED);
+    cJSON_DeleteItemFromObjectCaseSensitive(status, "message");
+    json_add_string(status, "message", text);
+}
+
 static void add_profiles(cJSON *status, const struct records *records)
 {
-    _cleanup_free_ const char **names = records_sorted(records);
-    cJSON *profiles = cJSON_CreateArray();
+    _cleanup_free_ const struct record **shown =
+        xcalloc(records_size(records) + 1, sizeof(struct record *));
+    size_t count = collect(records, shown);
+    size_t listed = count > ENTRIES_MAX ? ENTRIES_MAX : count;
     int64_t loaded = 0, failed = 0;
+    cJSON *profiles;
 
-    for (size_t i = 0; i < records_size(records); i++) {
-        const struct record *record = records_get(records, names[i]);
-
-        if (!profile_phase_is_shown(record->state.phase))
-            continue;
-        loaded += record->state.revision[0] != '\0';
-        failed += record->state.phase == PROFILE_FAILED;
-        json_append(profiles, profile_state_json(record->name, &record->state));
+    for (size_t i = 0; i < count; i++) {
+        loaded += shown[i]->state.revision[0] != '\0';
+        failed += shown[i]->state.phase == PROFILE_FAILED;
     }
     json_add_int(status, "loaded", loaded);
     json_add_int(status, "failed", failed);
-    json_add(status, "profiles", profiles);
+    profiles = json_add_array(status, "profiles");
+    qsort(shown, count, sizeof(struct record *), by_need);
+    qsort(shown, listed, sizeof(struct record *), by_name);
+    for (size_t i = 0; i < listed; i++)
+        json_append(profiles,
+                    profile_state_json(shown[i]->name, &shown[i]->state, TEXT_MAX / listed));
+    if (listed < count)
+        say_not_all(status, count);
 }
 
 cJSON *status_json(const struct status_node *node, const struct records *records)

@@ -2,8 +2,10 @@
 #include "agent/profile_state.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 
 static int64_t now_ms = 1700000000000;
@@ -60,7 +62,7 @@ Test(profile_state, the_entry_has_what_is_known_and_no_more)
     cr_assert(profile_state_set_loaded(&state, "abc", &names, POLICY_ENFORCE));
     cr_assert_not(profile_state_set_loaded(&state, "abc", &names, POLICY_ENFORCE));
 
-    _cleanup_json_ cJSON *entry = profile_state_json("web", &state);
+    _cleanup_json_ cJSON *entry = profile_state_json("web", &state, 10000);
     _cleanup_free_ char *text = json_print(entry);
 
     cr_assert_str_eq(text,
@@ -86,5 +88,50 @@ Test(profile_state, the_time_of_an_earlier_entry_counts_when_the_phase_is_the_sa
     cr_assert_eq(state.transition_ms, now_ms);
     profile_state_adopt_time(&state, same);
     cr_assert_eq(state.transition_ms, 1577836800000);
+    profile_state_done(&state);
+}
+
+Test(profile_state, what_has_no_space_is_cut_and_that_is_said)
+{
+    struct profile_state state = {0};
+    _cleanup_buf_ struct buf message = BUF_INIT(100000);
+    struct strv names = {0};
+
+    for (int i = 0; i < 1200; i++) {
+        char name[] = "0000";
+
+        for (int j = 0, rest = i; j < 4; j++, rest /= 10)
+            name[3 - j] = (char) ('0' + rest % 10);
+        strv_add(&names, name);
+        buf_add_string(&message, "line 1: «nein» ");
+    }
+    profile_state_set(&state, PROFILE_FAILED, "CompileError", buf_string(&message));
+    profile_state_set_loaded(&state, "abc", &names, POLICY_ENFORCE);
+    {
+        _cleanup_json_ cJSON *entry = profile_state_json("web", &state, 1000000);
+        const char *text = json_string(entry, "message");
+
+        /* The limits of the API. */
+        cr_assert_eq(cJSON_GetArraySize(json_get(entry, "profileNames")), 1000);
+        cr_assert_not_null(strstr(text, "1000 of its 1200 profile names are shown"));
+        cr_assert_leq(strlen(text), 32768);
+    }
+    {
+        _cleanup_json_ cJSON *entry = profile_state_json("web", &state, 1000);
+        const char *text = json_string(entry, "message");
+
+        cr_assert_eq(cJSON_GetArraySize(json_get(entry, "profileNames")), 125);
+        cr_assert_leq(strlen(text), 501);
+        cr_assert_not_null(strstr(text, "125 of its 1200"));
+        cr_assert_str_eq(text + strlen(text) - strlen(" …"), " …");
+    }
+    {
+        _cleanup_json_ cJSON *entry = profile_state_json("web", &state, 10);
+        const char *text = json_string(entry, "message");
+
+        cr_assert_eq(cJSON_GetArraySize(json_get(entry, "profileNames")), 1);
+        cr_assert_not_null(strstr(text, "line 1: «nein»"));
+    }
+    strv_done(&names);
     profile_state_done(&state);
 }

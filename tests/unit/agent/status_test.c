@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 
 static struct records *records;
 
@@ -116,4 +117,50 @@ Test(status, the_object_is_owned_by_its_node_and_blocks_no_deletion)
     cr_assert_str_eq(json_string(owner, "uid"), "uid-1");
     cr_assert_null(json_get(owner, "blockOwnerDeletion"));
     cr_assert_null(json_get(owner, "controller"));
+}
+
+/* maxItems of the CRD: a longer list would be refused as a whole, and with it every change. */
+Test(status, more_profiles_than_the_api_takes_are_cut_and_that_is_said)
+{
+    _cleanup_buf_ struct buf message = BUF_INIT(100000);
+
+    for (int i = 0; i < 8000; i++)
+        buf_add_string(&message, "at length ");
+    for (int i = 0; i < 2300; i++) {
+        _cleanup_free_ char *name = xasprintf("p%04d", i);
+        struct record *record = add(name, PROFILE_LOADED, "r");
+
+        if (i >= 1000)
+            profile_state_set(&record->state, PROFILE_FAILED, "CompileError", buf_string(&message));
+    }
+    _cleanup_json_ cJSON *status = status_json(&node, records);
+    const cJSON *profiles = json_get(status, "profiles");
+    _cleanup_free_ char *text = json_print(status);
+
+    cr_assert_eq(cJSON_GetArraySize(profiles), 2000);
+    cr_assert_str_eq(json_string(cJSON_GetArrayItem(profiles, 699), "name"), "p0699");
+    cr_assert_str_eq(json_string(cJSON_GetArrayItem(profiles, 700), "name"), "p1000");
+    cr_assert_str_eq(json_string(cJSON_GetArrayItem(profiles, 1999), "name"), "p2299");
+    cr_assert_eq(json_int(json_get(status, "loaded"), -1), 2300);
+    cr_assert_eq(json_int(json_get(status, "failed"), -1), 1300);
+    cr_assert_str_eq(json_string(status, "reason"), "NotAllListed");
+    cr_assert_not_null(strstr(json_string(status, "message"), "2000 of the 2300"));
+    cr_assert_lt(strlen(text), 1500000, "more than etcd takes");
+}
+
+Test(status, what_ails_the_node_is_said_beside_what_is_not_listed)
+{
+    struct status_node stuck = node;
+
+    stuck.reason = "KernelStuck";
+    stuck.message = "the lock is stuck";
+    for (int i = 0; i < 2001; i++) {
+        _cleanup_free_ char *name = xasprintf("p%04d", i);
+
+        add(name, PROFILE_LOADED, "r");
+    }
+    _cleanup_json_ cJSON *status = status_json(&stuck, records);
+
+    cr_assert_str_eq(json_string(status, "reason"), "KernelStuck");
+    cr_assert_eq(strncmp(json_string(status, "message"), "the lock is stuck; 2000 of", 25), 0);
 }
