@@ -2,6 +2,7 @@
 #include "agent/node.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -11,6 +12,7 @@ struct node {
     char *name;
     struct kube_informer *informer;
     struct kube_object *object;
+    uint64_t newest; /* version that has been shown, also of a Node that is gone */
     struct node_listener listeners[NODE_LISTENERS_MAX];
     size_t listener_count;
 };
@@ -22,16 +24,18 @@ static void notify(struct node *node)
 }
 
 /* Resource versions of one resource are comparable decimal numbers in every supported release. */
-static bool is_older(const struct kube_object *a, const struct kube_object *b)
+static bool is_news(struct node *node, const struct kube_object *object)
 {
-    return strtoull(kube_object_resource_version(a), NULL, 10) <
-           strtoull(kube_object_resource_version(b), NULL, 10);
+    uint64_t version = strtoull(kube_object_resource_version(object), NULL, 10);
+
+    if (version < node->newest)
+        return false;
+    node->newest = version;
+    return true;
 }
 
 static void set_object(struct node *node, struct kube_object *object)
 {
-    if (object && node->object && is_older(object, node->object))
-        return;
     if (object)
         kube_object_ref(object);
     kube_object_unref(node->object);
@@ -41,18 +45,26 @@ static void set_object(struct node *node, struct kube_object *object)
 
 static void on_added(void *userdata, struct kube_object *object)
 {
-    set_object(userdata, object);
+    if (is_news(userdata, object))
+        set_object(userdata, object);
 }
 
 static void on_updated(void *userdata, _unused_ struct kube_object *old, struct kube_object *object)
 {
-    set_object(userdata, object);
+    if (is_news(userdata, object))
+        set_object(userdata, object);
 }
 
-static void on_deleted(void *userdata, _unused_ struct kube_object *last,
+/* An answer to a request may have shown the next Node of that name already. */
+static void on_deleted(void *userdata, struct kube_object *last,
                        _unused_ enum kube_delete_cause cause)
 {
-    set_object(userdata, NULL);
+    struct node *node = userdata;
+
+    if (node->object && strcmp(kube_object_uid(node->object), kube_object_uid(last)) != 0)
+        return;
+    (void) is_news(node, last);
+    set_object(node, NULL);
 }
 
 static void on_synced(void *userdata)
@@ -135,5 +147,6 @@ const cJSON *node_labels(const struct node *node)
 
 void node_answered(struct node *node, struct kube_object *object)
 {
-    set_object(node, object);
+    if (is_news(node, object))
+        set_object(node, object);
 }

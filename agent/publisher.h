@@ -40,5 +40,6 @@ void publisher_start(struct publisher *publisher);
 void publisher_changed(struct publisher *publisher);
 /* At one time since the start, labels and AppArmorNode said all that there was to say. */
 bool publisher_has_published(const struct publisher *publisher);
-/* The Node does not have the object's label, and no write under way may set it. */
-bool publisher_label_gone(const struct publisher *publisher, const char *object);
+/* The Node does not have the object's label, as the server has said, and no write under way may set
+ * it. `answered` is called when it may be worth asking again. */
+bool publisher_label_gone(struct publisher *publisher, const char *object);
