@@ -18,13 +18,18 @@ static const struct kube_resource definitions = {
 };
 
 struct entry {
+    struct deletions *deletions;
+    char *object;
     enum deletion verdict;
     int64_t created_ms;
-    bool asked; /* in the request under way */
+    bool seen;                    /* that it is absent is certain */
+    struct kube_request *request; /* for making it so */
+    bool asked;                   /* in the request for the definition that is under way */
 };
 
 struct deletions {
     struct kube_client *client;
+    const struct kube_resource *resource;
     deletion_fn decided;
     void *userdata;
     struct map *entries;
@@ -33,7 +38,44 @@ struct deletions {
     bool warned;
 };
 
-static void ask(void *userdata);
+static void entry_free(void *value)
+{
+    struct entry *entry = value;
+
+    kube_request_cancel(entry->request);
+    free(entry->object);
+    free(entry);
+}
+
+/* Deletions that come together are asked about together. */
+static void ask_after(struct deletions *deletions, uint64_t ms)
+{
+    if (!loop_timer_active(deletions->timer))
+        loop_timer_start(deletions->timer, ms);
+}
+
+/* --- is it absent? --- */
+
+static void on_read(void *userdata, _unused_ struct kube_object *object, const struct error *err)
+{
+    struct entry *entry = userdata;
+
+    entry->request = NULL;
+    entry->seen = kube_error_is_not_found(err);
+    /* It is there: the watch will show it, and until then nothing is certain. */
+    ask_after(entry->deletions, entry->seen ? 0 : RETRY_MS);
+}
+
+static void confirm(struct entry *entry)
+{
+    struct deletions *deletions = entry->deletions;
+
+    if (!entry->request)
+        entry->request = kube_get(deletions->client, deletions->resource, NULL, entry->object, NULL,
+                                  on_read, entry);
+}
+
+/* --- was it meant? --- */
 
 /* What the server's answer says about an object; DELETION_ASKING when it says nothing. */
 static enum deletion judge(struct deletions *deletions, const struct entry *entry,
@@ -76,7 +118,7 @@ static void on_answer(void *userdata, struct kube_object *definition, const stru
         if (entry->verdict != DELETION_ASKING)
             continue;
         if (!entry->asked) {
-            more = true;
+            more |= entry->seen;
             continue;
         }
         entry->asked = false;
@@ -87,7 +129,7 @@ static void on_answer(void *userdata, struct kube_object *definition, const stru
             deletions->decided(deletions->userdata, object);
     }
     if (unknown || more)
-        loop_timer_start(deletions->timer, unknown ? RETRY_MS : 0);
+        ask_after(deletions, unknown ? RETRY_MS : 0);
 }
 
 static void ask(void *userdata)
@@ -95,23 +137,33 @@ static void ask(void *userdata)
     struct deletions *deletions = userdata;
     void *value;
     size_t position = 0;
+    bool any = false;
 
-    if (deletions->request)
-        return;
-    while (map_next(deletions->entries, &position, NULL, &value))
-        ((struct entry *) value)->asked = true;
-    deletions->request =
-        kube_get(deletions->client, &definitions, NULL, DEFINITION, NULL, on_answer, deletions);
+    while (map_next(deletions->entries, &position, NULL, &value)) {
+        struct entry *entry = value;
+
+        if (entry->verdict != DELETION_ASKING)
+            continue;
+        if (!entry->seen)
+            confirm(entry);
+        else if (!deletions->request)
+            entry->asked = any = true;
+    }
+    if (any)
+        deletions->request =
+            kube_get(deletions->client, &definitions, NULL, DEFINITION, NULL, on_answer, deletions);
 }
 
-struct deletions *deletions_new(struct kube_client *client, deletion_fn decided, void *userdata)
+struct deletions *deletions_new(struct kube_client *client, const struct kube_resource *resource,
+                                deletion_fn decided, void *userdata)
 {
     struct deletions *deletions = xcalloc(1, sizeof(*deletions));
 
     deletions->client = client;
+    deletions->resource = resource;
     deletions->decided = decided;
     deletions->userdata = userdata;
-    deletions->entries = map_new(free);
+    deletions->entries = map_new(entry_free);
     deletions->timer = loop_timer_new(kube_client_loop(client), ask, deletions);
     return deletions;
 }
@@ -126,29 +178,30 @@ void deletions_free(struct deletions *deletions)
     free(deletions);
 }
 
-static void note(struct deletions *deletions, const char *object, enum deletion verdict,
-                 int64_t created_ms)
+static struct entry *note(struct deletions *deletions, const char *object, enum deletion verdict,
+                          int64_t created_ms)
 {
     struct entry *entry = xcalloc(1, sizeof(*entry));
 
+    entry->deletions = deletions;
+    entry->object = xstrdup(object);
     entry->verdict = verdict;
     entry->created_ms = created_ms;
     map_set(deletions->entries, object, entry);
+    return entry;
 }
 
-void deletions_ask(struct deletions *deletions, const char *object, int64_t created_ms)
+void deletions_ask(struct deletions *deletions, const char *object, int64_t created_ms, bool seen)
 {
     if (deletions_verdict(deletions, object) == DELETION_ASKING)
         return;
-    note(deletions, object, DELETION_ASKING, created_ms);
-    /* Deletions that come together are asked about together. */
-    if (!deletions->request && !loop_timer_active(deletions->timer))
-        loop_timer_start(deletions->timer, 0);
+    note(deletions, object, DELETION_ASKING, created_ms)->seen = seen;
+    ask_after(deletions, 0);
 }
 
 void deletions_orphan(struct deletions *deletions, const char *object)
 {
-    note(deletions, object, DELETION_NOT_MEANT, 0);
+    (void) note(deletions, object, DELETION_NOT_MEANT, 0);
 }
 
 void deletions_forget(struct deletions *deletions, const char *object)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/kube/client.h"
@@ -10,6 +11,9 @@
  * chart that is uninstalled, say) takes all objects with it, one DELETED event each, and nobody may
  * have meant the policy on the nodes. So the definition is looked at after each deletion: when it
  * is gone, going, or younger than the object, the object is an orphan (DESIGN invariant 2).
+ *
+ * An object that was never seen may be missing from a list because that is old: the first list
+ * comes from a server's cache. Its absence counts once a consistent read has confirmed it.
  */
 struct deletions;
 
@@ -22,12 +26,14 @@ enum deletion {
 
 typedef void (*deletion_fn)(void *userdata, const char *object);
 
-struct deletions *deletions_new(struct kube_client *client, deletion_fn decided, void *userdata);
+struct deletions *deletions_new(struct kube_client *client, const struct kube_resource *resource,
+                                deletion_fn decided, void *userdata);
 void deletions_free(struct deletions *deletions);
 DEFINE_CLEANUP(struct deletions *, deletions_free)
 
-/* The object went, or is going; asks the server. Its creation is in ms since the epoch. */
-void deletions_ask(struct deletions *deletions, const char *object, int64_t created_ms);
+/* The object went, or is going, or (not `seen`) is not in a list; asks the server. Its creation is
+ * in ms since the epoch. */
+void deletions_ask(struct deletions *deletions, const char *object, int64_t created_ms, bool seen);
 /* Its resource was missing meanwhile: nothing to ask. */
 void deletions_orphan(struct deletions *deletions, const char *object);
 /* It is back, or no longer of interest. */

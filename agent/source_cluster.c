@@ -82,7 +82,7 @@ static void on_present(struct source_cluster *cluster, struct kube_object *objec
     if (!kube_object_deleting(object))
         deletions_forget(cluster->deletions, name);
     else if (deletions_verdict(cluster->deletions, name) == DELETION_NONE)
-        deletions_ask(cluster->deletions, name, created_ms(object));
+        deletions_ask(cluster->deletions, name, created_ms(object), true);
     if (synced(&cluster->source))
         tell(cluster, name);
 }
@@ -109,7 +109,7 @@ static void on_deleted(void *userdata, struct kube_object *last, enum kube_delet
     if (cause == KUBE_DELETED_RESOURCE)
         deletions_orphan(cluster->deletions, name);
     else if (deletions_verdict(cluster->deletions, name) == DELETION_NONE)
-        deletions_ask(cluster->deletions, name, created_ms(last));
+        deletions_ask(cluster->deletions, name, created_ms(last), true);
     tell(cluster, name);
 }
 
@@ -202,7 +202,7 @@ static enum source_presence lookup_absent(struct source_cluster *cluster, const 
         deletions_orphan(cluster->deletions, name);
         return SOURCE_UNKNOWN;
     }
-    deletions_ask(cluster->deletions, name, held->created_ms);
+    deletions_ask(cluster->deletions, name, held->created_ms, false);
     return SOURCE_ASKING;
 }
 
@@ -332,7 +332,7 @@ struct source *source_cluster_new(struct kube_client *client, struct node *node)
     cluster->source.ops = &ops;
     cluster->client = client;
     cluster->node = node;
-    cluster->deletions = deletions_new(client, on_decided, cluster);
+    cluster->deletions = deletions_new(client, &profiles, on_decided, cluster);
     cluster->informer = kube_informer_new(client, &options);
     kube_informer_add_handler(cluster->informer, &handler);
     node_listen(node, &listener);
