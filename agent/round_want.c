@@ -120,11 +120,11 @@ static void on_fetched(void *userdata, struct policy_profile *profile, const cha
         round_retry(round);
 }
 
-static void fetch(struct round *round)
+static void fetch(struct round *round, bool newest)
 {
     struct source *source = round->reconciler->options.source;
 
-    round->fetch = source->ops->fetch(source, round->key, on_fetched, round);
+    round->fetch = source->ops->fetch(source, round->key, newest, on_fetched, round);
 }
 
 /* The marker records the wanted revision, built by the present compiler, and all names are ours. */
@@ -191,7 +191,7 @@ void round_evaluate(struct round *round)
         else
             round_done(round);
     } else if (!record->spec->text) {
-        fetch(round);
+        fetch(round, false);
     } else {
         install(round);
     }
@@ -211,6 +211,22 @@ static void select_node(struct round *round)
     round_evaluate(round);
 }
 
+/*
+ * What lookup has told is older than what this node knows already, as the cache that a watch begins
+ * with may be: policy must not go back in time. (After a restore of the cluster's data the newest
+ * there is may be older, and then it holds.)
+ */
+static bool is_behind(const struct record *record, const struct source_meta *meta)
+{
+    const struct policy_profile *spec = record->spec;
+    const struct marker *marker = record->marker;
+
+    return *meta->uid &&
+           ((spec && strcmp(spec->uid, meta->uid) == 0 && spec->generation > meta->generation) ||
+            (marker && strcmp(marker->uid, meta->uid) == 0 &&
+             marker->generation > meta->generation));
+}
+
 void round_want(struct round *round, const struct source_meta *meta)
 {
     struct record *record = round_record(round);
@@ -224,6 +240,6 @@ void round_want(struct round *round, const struct source_meta *meta)
         record_set_spec(record, ownership_profile(marker), meta->version);
         select_node(round);
     } else {
-        fetch(round);
+        fetch(round, is_behind(record, meta));
     }
 }

@@ -59,9 +59,12 @@ struct source_ops {
                                    const struct marker *held, struct source_meta *ret);
     /* This node has nothing of the object any more. */
     void (*forget)(struct source *source, const char *name);
-    /* Calls `fn` from the loop, never from inside. */
-    struct source_fetch *(*fetch)(struct source *source, const char *name, source_fetch_fn fn,
-                                  void *userdata);
+    /*
+     * Calls `fn` from the loop, never from inside. `newest`: what lookup has told may be old, and
+     * what is fetched must not be.
+     */
+    struct source_fetch *(*fetch)(struct source *source, const char *name, bool newest,
+                                  source_fetch_fn fn, void *userdata);
     void (*cancel)(struct source *source, struct source_fetch *fetch);
     /* JSON object, borrowed. */
     const cJSON *(*node_labels)(struct source *source);

@@ -261,17 +261,18 @@ static void on_fetched(void *userdata, struct kube_object *object, const struct 
     free(fetch);
 }
 
-static struct source_fetch *fetch(struct source *source, const char *name, source_fetch_fn fn,
-                                  void *userdata)
+static struct source_fetch *fetch(struct source *source, const char *name, bool newest,
+                                  source_fetch_fn fn, void *userdata)
 {
     struct source_cluster *cluster = of(source);
     const struct kube_object *seen = kube_informer_get(cluster->informer, NULL, name);
+    const char *version = seen ? kube_object_resource_version(seen) : "0";
     struct source_fetch *result = xcalloc(1, sizeof(*result));
 
     result->fn = fn;
     result->userdata = userdata;
-    result->request = kube_get(cluster->client, &profiles, NULL, name,
-                               seen ? kube_object_resource_version(seen) : "0", on_fetched, result);
+    result->request = kube_get(cluster->client, &profiles, NULL, name, newest ? NULL : version,
+                               on_fetched, result);
     return result;
 }
 
