@@ -245,12 +245,12 @@ Test(network, what_happens_while_nobody_is_connected_is_told_afterwards)
 static void speak_http2(void)
 {
     if (getenv("CONTROLPLANE"))
-        rig_run("restart-apiserver");
+        rig_run("restart-apiserver --now");
 }
 
 Test(network, it_works_over_http_1_1_as_well, .fini = speak_http2)
 {
-    rig_run("restart-apiserver --disable-http2-serving");
+    rig_run("restart-apiserver --now --disable-http2-serving");
     weather((1 << PROXY_MISCHIEFS) - 1, 5, 6);
     /* Each of the watches has its own. */
     cr_assert_geq(proxy.accepted, FOLLOWERS);

@@ -146,6 +146,7 @@ Test(rotation, a_token_that_was_replaced_and_revoked_fails_nobody)
     _cleanup_error_ struct error err = {0};
     _cleanup_free_ char *before = NULL;
     struct follower follower;
+    struct tally tally = {0};
     uint64_t begin = clock_monotonic_ms();
     unsigned asked = 0;
     bool same = true;
@@ -172,7 +173,8 @@ Test(rotation, a_token_that_was_replaced_and_revoked_fails_nobody)
            (double) (clock_monotonic_ms() - begin) / 1000, asked);
     proxy_cut(&proxy);
     LIVE_UNTIL(follower.failures > 0, LIVE_WAIT_MS);
-    change_maps(&(struct tally){0}, 5, 1);
+    change_maps(&tally, 5, 1);
+    expect_all(&tally);
     expect_convergence(&follower);
     follower_stop(&follower);
 }

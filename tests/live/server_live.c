@@ -22,7 +22,7 @@ static void close_all(void)
     if (proxy.loop)
         proxy_stop(&proxy);
     if (changed_server)
-        rig_run("restart-apiserver");
+        rig_run("restart-apiserver --now");
     live_close();
 }
 
@@ -31,7 +31,7 @@ TestSuite(server, .init = open_all, .fini = close_all, .timeout = 120);
 /* Until the end of the test it runs with these flags. */
 static void restart_with(const char *flags)
 {
-    _cleanup_free_ char *words = xasprintf("restart-apiserver %s", flags);
+    _cleanup_free_ char *words = xasprintf("restart-apiserver --now %s", flags);
 
     changed_server = true;
     rig_run(words);
