@@ -61,7 +61,7 @@ run_tests() {
             fi
         done
     done
-    echo "e2e: $passed passed, $failed failed"
+    echo "${SUITE:-e2e}: $passed passed, $failed failed"
     [ "$failed" -eq 0 ]
 }
 
