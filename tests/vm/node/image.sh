@@ -138,7 +138,8 @@ import_images()
 node_key()
 {
     {
-        echo "$1 $2 $3 $(stat -c '%s %Y' "$3")"
+        # The kubelet's path has its own key in it.
+        echo "$1 $2 $3"
         cat "$node_files"/* "$root_dir/deploy/image/archive"
     } | sha256sum | cut -c 1-16
 }
@@ -163,7 +164,8 @@ build_node()
     rm -rf "$target"
     mv "$work" "$target"
     say "root disk built in $(seconds_since "$started") s ($(du -sm "$target" | cut -f1) MB)"
-    find "$cache_dir" -maxdepth 1 \( -name 'node-*' -o -name 'packages-*' \) -mtime +14 -exec rm -rf {} +
+    find "$cache_dir" -maxdepth 1 -name 'packages-*' -mtime +14 -exec rm -rf {} +
+    find "$cache_dir" -maxdepth 1 -name 'node-*' -mtime +3 -exec rm -rf {} +
 }
 
 # node_dir KERNEL BASE: prints the folder of the root disk, which it builds when it is not in the cache
