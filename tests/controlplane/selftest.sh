@@ -96,6 +96,14 @@ all_gone() {
 }
 
 
+named() { as admin --tls-server-name="$1" get --raw /readyz; }
+
+schedulable() {
+    local state
+    state=$(as admin get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.spec.taints}')
+    equals "$state" "True "
+}
+
 guest_config_works() {
     local server
     server=$("$kubectl" --kubeconfig="$dir/agent-node-1.guest.kubeconfig" config view \
