@@ -116,17 +116,19 @@ static void end_pass(struct drain *drain)
         schedule(drain, drain->woken ? 0 : retry_after(drain));
 }
 
-/* False when the job is over, for this pass or altogether. */
-static bool may_try(struct drain *drain, struct job *job)
+static bool is_wanted(struct drain *drain, struct job *job)
 {
-    if (!drain->options.wanted(drain->options.userdata, job->object, &job->names)) {
-        drop(drain, job->object);
+    if (drain->options.wanted(drain->options.userdata, job->object, &job->names))
+        return true;
+    drop(drain, job->object);
+    return false;
+}
+
+static bool is_labelled(struct drain *drain, struct job *job)
+{
+    if (!job->labelled || drain->options.label_gone(drain->options.userdata, job->object))
         return false;
-    }
-    if (job->labelled && !drain->options.label_gone(drain->options.userdata, job->object)) {
-        tell(drain, job, REASON_LABEL_PRESENT, "the Node still carries the label");
-        return false;
-    }
+    tell(drain, job, REASON_LABEL_PRESENT, "the Node still carries the label");
     return true;
 }
 
@@ -195,19 +197,22 @@ static bool list_pods(struct drain *drain)
 
 /*
  * Begins the next thing that the job needs and returns true, or false when the job is over for now.
- * The node's own tasks come first, as they cost the API server nothing, and again after the list.
+ * The node's own tasks come first, as they cost the API server nothing and may take long to end,
+ * and again after the list.
  */
 static bool step_job(struct drain *drain, struct job *job)
 {
     struct usage *usage = drain->usage;
 
-    if (!may_try(drain, job))
+    if (!is_wanted(drain, job))
         return false;
     if (!usage_knows_tasks(usage)) {
         usage_read_tasks(usage);
         return true;
     }
     if (is_used(drain, job, usage_task(usage, &job->names)))
+        return false;
+    if (is_labelled(drain, job))
         return false;
     if (!usage_knows_pods(usage))
         return list_pods(drain);
