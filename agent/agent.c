@@ -2,12 +2,12 @@
 #include "agent/agent.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
+#include "agent/machine.h"
 #include "agent/node.h"
 #include "agent/publisher.h"
 #include "agent/source_cluster.h"
@@ -27,7 +27,6 @@
 #define UNSURE_MS 60000
 /* The table waits for what is under way, but not for ever. */
 #define TABLE_DELAY_MS 1000
-#define TABLE_MAX (16 * 1024 * 1024)
 
 struct agent {
     struct agent_options options;
@@ -55,6 +54,7 @@ struct agent {
     struct kube_client *client;
     struct node *node;
     struct publisher *publisher;
+    struct profile_events *events;
 
     /* With a folder. */
     struct loop_timer *table_timer;
@@ -184,21 +184,6 @@ static void on_source_all_changed(void *userdata)
 
 /* --- the table of --manifests ---------------------------------------------------------------- */
 
-static void print_table(struct agent *agent)
-{
-    _cleanup_buf_ struct buf table = BUF_INIT(TABLE_MAX);
-
-    table_render(agent->host.records, &table);
-    if (agent->table && strcmp(agent->table, buf_string(&table)) == 0)
-        return;
-    if (agent->table)
-        putchar('\n');
-    fputs(buf_string(&table), stdout);
-    fflush(stdout);
-    free(agent->table);
-    agent->table = buf_take(&table);
-}
-
 static void show_table(void *userdata)
 {
     struct agent *agent = userdata;
@@ -206,7 +191,7 @@ static void show_table(void *userdata)
 
     if (!agent_reconciler_decided(agent->reconciler) || (agent->options.once && !idle))
         return;
-    print_table(agent);
+    table_print(agent->host.records, &agent->table);
     if (agent->options.once)
         finish(agent,
                table_all_loaded(agent->host.records) && source_folder_mistakes(agent->source) == 0
@@ -218,26 +203,17 @@ static void show_table(void *userdata)
 
 static void fill_host(struct agent *agent, struct kernel *kernel)
 {
-    struct builder_options options = {
-        .compiler =
-            {
-                .parser = agent->options.parser,
-                .includes = agent->options.includes,
-                .features = kernel_features_path(kernel),
-            },
-        .metrics = agent->metrics,
-    };
-
-    agent->host = (struct host){
+    struct host_options options = {
         .loop = agent->loop,
         .node_name = agent->node_name,
-        .kernel = kernel,
-        .loaded = loaded_new(kernel),
-        .files = files_new(agent->options.host_root),
-        .builder = builder_new(agent->loop, &options),
-        .records = records_new(),
+        .host_root = agent->options.host_root,
+        .parser = agent->options.parser,
+        .includes = agent->options.includes,
         .metrics = agent->metrics,
+        .events = agent->events,
     };
+
+    host_init(&agent->host, kernel, &options);
 }
 
 static void start_reconciler(struct agent *agent)
@@ -386,6 +362,7 @@ static int connect_cluster(struct agent *agent, struct error *err)
         return r;
     (void) TAKE_PTR(config); /* the client's now */
     agent->node = node_new(agent->client, agent->node_name);
+    agent->events = profile_events_new(agent->client, agent->node_name);
     agent->source = source_cluster_new(agent->client, agent->node);
     publisher.client = agent->client;
     publisher.node = agent->node;
@@ -395,35 +372,11 @@ static int connect_cluster(struct agent *agent, struct error *err)
     return 0;
 }
 
-/* What a kubelet would put on this machine's Node, and what the flags add. */
-static int machine_labels(const struct agent *agent, cJSON *labels, struct error *err)
-{
-    const char *machine = agent->uname.machine;
-
-    if (strcmp(machine, "x86_64") == 0)
-        machine = "amd64";
-    else if (strcmp(machine, "aarch64") == 0)
-        machine = "arm64";
-    json_add_string(labels, "kubernetes.io/hostname", agent->node_name);
-    json_add_string(labels, "kubernetes.io/os", "linux");
-    json_add_string(labels, "kubernetes.io/arch", machine);
-    for (size_t i = 0; i < agent->options.node_labels.len; i++) {
-        const char *label = agent->options.node_labels.items[i];
-        const char *equals = strchr(label, '=');
-        _cleanup_free_ char *key = equals ? xstrndup(label, (size_t) (equals - label)) : NULL;
-
-        if (!key || !*key)
-            return error_set(err, -EINVAL, "--node-label takes KEY=VALUE, not \"%s\"", label);
-        cJSON_DeleteItemFromObjectCaseSensitive(labels, key);
-        json_add_string(labels, key, equals + 1);
-    }
-    return 0;
-}
-
 static int open_folder(struct agent *agent, struct error *err)
 {
-    _cleanup_json_ cJSON *labels = cJSON_CreateObject();
-    int r = machine_labels(agent, labels, err);
+    _cleanup_json_ cJSON *labels = NULL;
+    int r =
+        machine_labels(&agent->uname, agent->node_name, &agent->options.node_labels, &labels, err);
 
     if (r < 0)
         return r;
@@ -470,16 +423,14 @@ bool agent_free(struct agent *agent)
     loop_timer_free(agent->kernel_timer);
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */
-    kernel_free(agent->host.kernel);
+    host_leave_kernel(&agent->host);
     agent_reconciler_free(agent->reconciler);
     publisher_free(agent->publisher);
     source_free(agent->source);
     node_free(agent->node);
+    profile_events_free(agent->events);
     kube_client_free(agent->client);
-    builder_free(agent->host.builder);
-    records_free(agent->host.records);
-    loaded_free(agent->host.loaded);
-    files_free(agent->host.files);
+    host_done(&agent->host);
     metrics_free(agent->metrics);
     error_done(&agent->disabled);
     free(agent->node_name);

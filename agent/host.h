@@ -7,10 +7,11 @@
 #include "agent/files.h"
 #include "agent/kernel.h"
 #include "agent/loaded.h"
+#include "agent/profile_events.h"
 #include "agent/records.h"
 #include "lib/base/metrics.h"
 
-/* The node that policy is put on, as parts that the modules above share. All are borrowed. */
+/* The node that policy is put on, as parts that the modules above share. */
 struct host {
     uv_loop_t *loop;
     const char *node_name; /* for logs */
@@ -20,4 +21,20 @@ struct host {
     struct builder *builder;
     struct records *records;
     struct metrics *metrics;
+    struct profile_events *events; /* NULL without a cluster */
 };
+
+struct host_options {
+    uv_loop_t *loop;
+    const char *node_name;
+    const char *host_root;         /* prefix of etc/apparmor.d */
+    const char *parser, *includes; /* as in struct compiler_options */
+    struct metrics *metrics;       /* borrowed, as is what follows */
+    struct profile_events *events;
+};
+
+/* `kernel` passes to the host; host_done() frees all that the host owns. */
+void host_init(struct host *host, struct kernel *kernel, const struct host_options *options);
+/* The kernel alone, and first: no answer of it reaches what is freed after that. */
+void host_leave_kernel(struct host *host);
+void host_done(struct host *host);

@@ -24,6 +24,7 @@ struct record {
     struct profile_state state;
     bool judged;      /* decided about since the source has told everything */
     bool labelled;    /* the Node's label should be there */
+    bool announce;    /* that it leaves is news: it was loaded before this agent's eyes */
     bool releasing;   /* deleted or deselected: hands its names over and goes */
     uint64_t told_ms; /* when the details of what it waits for were last told */
     uint64_t lost_ms; /* since when the kernel lacks what the label promises; 0: it does not */

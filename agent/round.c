@@ -113,11 +113,13 @@ void round_check_lost(const struct round *round)
     }
     if (!record->lost_ms)
         record->lost_ms = now ? now : 1;
-    if (now - record->lost_ms >= LOST_LIMIT_MS)
+    if (now - record->lost_ms >= LOST_LIMIT_MS) {
         record->labelled = false;
-    else
+        profile_events_lost(reconciler->host->events, record);
+    } else {
         kube_workqueue_add_after(reconciler->queue, record->name,
                                  LOST_LIMIT_MS - (now - record->lost_ms));
+    }
 }
 
 void round_fail(const struct round *round, const struct error *err, const char *reason)

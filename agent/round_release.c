@@ -74,6 +74,8 @@ void round_release(struct round *round, bool present)
         return;
     }
     first = !record->releasing;
+    if (first)
+        record->announce = record->judged && record->state.phase == PROFILE_LOADED;
     record->releasing = true;
     record->labelled = false;
     strv_done(&record->claims);
@@ -163,14 +165,25 @@ static bool is_news(struct record *record, const char *reason)
     return true;
 }
 
+/* Once, and not what another agent of this node has told. */
+static void announce(const struct host *host, struct record *record, const char *reason,
+                     const char *message)
+{
+    if (!record->announce || strcmp(reason, REASON_IN_USE) != 0)
+        return;
+    record->announce = false;
+    profile_events_in_use(host->events, record, message);
+}
+
 void release_waiting(void *userdata, const char *object, const char *reason, const char *message)
 {
     struct agent_reconciler *reconciler = userdata;
     struct record *record = records_get(reconciler->host->records, object);
 
-    if (record && record->releasing && is_news(record, reason))
+    if (record && record->releasing && is_news(record, reason)) {
+        announce(reconciler->host, record, reason, message);
         report_state(reconciler->host, record, PROFILE_DRAINING, reason, message);
-    else if (!record || !record->releasing)
+    } else if (!record || !record->releasing)
         log_debug("an earlier revision's profile stays", "profile", object, "reason", reason,
                   "detail", message);
     reconciler->options.changed(reconciler->options.userdata);

@@ -72,6 +72,7 @@ static void count_repair(const struct round *round, enum profile_phase before)
     if (before == PROFILE_UNDECIDED)
         return; /* the node has restarted: nobody took it away */
     metrics_add(host->metrics, METRIC_REPAIRS, 1, NULL);
+    profile_events_repaired(host->events, round_record(round));
     log_warn("repaired: something else had changed or removed the policy", "profile", round->key,
              "node", host->node_name);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/table.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
 
+#define TABLE_MAX (16 * 1024 * 1024)
 #define COLUMNS 4
 static const char *const titles[COLUMNS] = {"NAME", "STATE", "MODE", "PROFILES"};
 
@@ -79,6 +81,21 @@ void table_render(const struct records *records, struct buf *out)
     }
     if (count == 0)
         buf_add_string(out, "(none)\n");
+}
+
+void table_print(const struct records *records, char **last)
+{
+    _cleanup_buf_ struct buf table = BUF_INIT(TABLE_MAX);
+
+    table_render(records, &table);
+    if (*last && strcmp(*last, buf_string(&table)) == 0)
+        return;
+    if (*last)
+        putchar('\n');
+    fputs(buf_string(&table), stdout);
+    fflush(stdout);
+    free(*last);
+    *last = buf_take(&table);
 }
 
 bool table_all_loaded(const struct records *records)

@@ -14,6 +14,7 @@ suite_agent() {
     agent_reads
     agent_own_node
     agent_own_object
+    agent_events
     agent_without_rights
     agent_beyond_its_node
     agent_unbound_token
@@ -154,6 +155,24 @@ END
     allowed 'control: an administrator may' write_status admin node-1 --dry-run=server
 }
 
+# About AppArmorProfiles, which have no namespace: theirs is default.
+agent_events() {
+    manifest event >/dev/null <<'END'
+apiVersion: v1
+kind: Event
+metadata: {name: probe.1, namespace: default}
+involvedObject: {apiVersion: apparmor.io/v1alpha1, kind: AppArmorProfile, name: probe}
+type: Normal
+reason: Probe
+message: probe
+END
+    allowed 'an agent records an Event' as agent-node-1 create -f "$WORK/event.yaml"
+    # `kubectl patch` would read it first, which agents may not.
+    equal 'an agent may raise the count of an Event' yes may agent-node-1 patch events default
+    refused "$(by_rbac delete events)" 'an agent does not delete Events' as agent-node-1 -n default delete event probe.1
+    as admin -n default delete event probe.1 >/dev/null
+}
+
 agent_beyond_its_node() {
     local bound='.*bound to node node-1 and may not change Node node-2'
     refused "$(by_policy agent-node.apparmor.io "$bound")" 'an agent may not label another Node' \
@@ -266,7 +285,12 @@ get pods/log default
 create pods/binding default
 create serviceaccounts/token apparmor-system
 impersonate serviceaccounts apparmor-system
-create events default
+create events kube-system
+create events apparmor-system
+get events default
+list events default
+update events default
+delete events default
 update leases apparmor-system
 patch namespaces
 get nodes/proxy

@@ -178,3 +178,26 @@ test_links_and_files_of_others_in_the_folder_are_left_alone() {
     in_node node-1 test -L "$file" || fail 'the link was removed'
     in_node node-1 rm "$file" /etc/precious
 }
+
+# events_about OBJECT REASON: "count message" of the Events that the agent on node-1 has written about it.
+events_about() {
+    k get events -n default --field-selector "involvedObject.name=$1,reason=$2" -o json |
+        jq -r '.items[] | select(.source.host == "node-1") | "\(.count // 1) \(.message)"'
+}
+has_event() { [ -n "$(events_about "$1" "$2")" ]; }
+
+test_events_tell_what_only_the_node_knows() {
+    apply_profile e2e-news <<<'profile e2e-news { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-news
+    expect_equal "repairs so far" "" "$(events_about e2e-news Repaired)"
+    in_node node-1 sh -c 'echo "profile e2e-news { }" | apparmor_parser -R'
+    eventually 20 'the repair is told' has_event e2e-news Repaired
+    expect_match 'the message' 'node-1: something else had changed or removed it' "$(events_about e2e-news Repaired)"
+    confined_shell node-1 e2e-news
+    k delete aap e2e-news --wait=false
+    eventually 20 'who keeps it is told' has_event e2e-news InUse
+    expect_match 'the message' "process $SHELL_GUEST_PID" "$(events_about e2e-news InUse)"
+    end_shell
+    eventually 30 'removed' not_in_kernel node-1 e2e-news
+    expect_match 'once' '^1 ' "$(events_about e2e-news InUse)"
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "agent/records.h"
+#include "lib/kube/client.h"
+
+/*
+ * Events about an AppArmorProfile that only its node can tell. That it failed on a node is not
+ * among them: the controller sees that in the node's status, and tells it once for all nodes alike.
+ */
+struct profile_events;
+
+struct profile_events *profile_events_new(struct kube_client *client, const char *node);
+/* Before its client. */
+void profile_events_free(struct profile_events *events);
+DEFINE_CLEANUP(struct profile_events *, profile_events_free)
+
+/* All accept NULL, without a cluster. */
+
+/* Something else had changed or removed the policy; it is loaded again. */
+void profile_events_repaired(struct profile_events *events, const struct record *record);
+/* It could not be loaded again, and the label went. */
+void profile_events_lost(struct profile_events *events, const struct record *record);
+/* It is to go, and something uses it. */
+void profile_events_in_use(struct profile_events *events, const struct record *record,
+                           const char *who);
