@@ -3,10 +3,11 @@
 #include <stdlib.h>
 
 #include "lib/base/clock.h"
+#include "lib/kube/client.h"
 #include "lib/kube/exec.h"
 #include "lib/kube/transport_internal.h"
 
-/* How often what waits for a plugin is asked whether its time is over. */
+/* How often what is pending is asked whether its time is over. */
 #define PATIENCE_MS 500
 
 /* Ends those that are marked. Their callbacks may start or cancel others, so one at a time. */
@@ -40,7 +41,6 @@ static void on_fetched(void *userdata, const struct error *err)
     struct transport *transport = userdata;
     struct transfer *transfer;
 
-    loop_timer_stop(transport->patience);
     if (err->code == 0) {
         /* Even when they have expired already: the server decides. */
         transport_activate_pending(transport, true);
@@ -60,15 +60,29 @@ static void on_patience(void *userdata)
     _cleanup_error_ struct error err = {0};
     struct transfer *transfer;
 
+    if (TAILQ_EMPTY(&transport->pending))
+        return;
     loop_timer_start(transport->patience, PATIENCE_MS);
     TAILQ_FOREACH(transfer, &transport->pending, link)
     {
         transfer->doomed = now >= transfer->deadline;
     }
-    error_set_reason(&err, -ETIMEDOUT, "CredentialPluginFailed",
-                     "%s: the credential plugin has not answered in time",
-                     kube_config_server(transport->config));
+    if (transport->config->exec && exec_plugin_is_running(transport->config->exec))
+        error_set_reason(&err, -ETIMEDOUT, "CredentialPluginFailed",
+                         "%s: the credential plugin has not answered in time",
+                         kube_config_server(transport->config));
+    else
+        error_set_reason(&err, -ETIMEDOUT, KUBE_REASON_UNREACHABLE, "%s: no connection in time",
+                         kube_config_server(transport->config));
     fail_doomed(transport, &err);
+}
+
+void authenticate_wait(struct transport *transport)
+{
+    if (!transport->patience)
+        transport->patience = loop_timer_new(transport->loop, on_patience, transport);
+    if (!loop_timer_active(transport->patience))
+        loop_timer_start(transport->patience, PATIENCE_MS);
 }
 
 bool authenticate(struct transport *transport)
@@ -79,9 +93,6 @@ bool authenticate(struct transport *transport)
         return true;
     if (exec_plugin_is_running(plugin))
         return false;
-    if (!transport->patience)
-        transport->patience = loop_timer_new(transport->loop, on_patience, transport);
-    loop_timer_start(transport->patience, PATIENCE_MS);
     exec_plugin_run(plugin, transport->loop, transport->config, on_fetched, transport);
     return false;
 }

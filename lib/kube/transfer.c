@@ -100,6 +100,17 @@ static int on_socket_created(void *userdata, curl_socket_t fd, curlsocktype purp
     return CURL_SOCKOPT_OK;
 }
 
+/* The request is about to be sent. */
+static int on_connected(void *userdata, char *peer, char *self, int peer_port, int self_port)
+{
+    (void) peer;
+    (void) self;
+    (void) peer_port;
+    (void) self_port;
+    transport_connected(userdata);
+    return CURL_PREREQFUNC_OK;
+}
+
 /* --- setting up ------------------------------------------------------------------------ */
 
 static void add_header(struct transfer *transfer, const char *name, const char *value)
@@ -215,6 +226,8 @@ struct transfer *transfer_new(struct transport *transport, const struct transfer
     set_option(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error_text);
     set_option(transfer->easy, CURLOPT_HEADERFUNCTION, on_header);
     set_option(transfer->easy, CURLOPT_HEADERDATA, transfer);
+    set_option(transfer->easy, CURLOPT_PREREQFUNCTION, on_connected);
+    set_option(transfer->easy, CURLOPT_PREREQDATA, transfer);
     set_option(transfer->easy, CURLOPT_WRITEFUNCTION, on_body);
     set_option(transfer->easy, CURLOPT_WRITEDATA, transfer);
     set_connection(transfer);
@@ -351,6 +364,8 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
 
     if (transfer->opened)
         result.http_status = http_status_of(transfer->easy);
+    if (code != CURLE_OK)
+        transfer->transport->connected = false;
     explain(transfer, code);
     refresh_after(transfer, code);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);

@@ -119,10 +119,40 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userda
 
 /* --- what waits until libcurl has returned -------------------------------------------------- */
 
+static bool may_activate(const struct transport *transport)
+{
+    return transport->connected || !transport->pioneer;
+}
+
+static void on_kick(void *userdata)
+{
+    transport_enter(userdata);
+    transport_leave(userdata);
+}
+
+/* It goes ahead no longer. */
+static void retire_pioneer(struct transfer *transfer)
+{
+    struct transport *transport = transfer->transport;
+
+    if (transport->pioneer != transfer)
+        return;
+    transport->pioneer = NULL;
+    if (!transport->freed && !TAILQ_EMPTY(&transport->pending))
+        loop_timer_start(transport->kick, 0);
+}
+
+void transport_connected(struct transfer *transfer)
+{
+    transfer->transport->connected = true;
+    retire_pioneer(transfer);
+}
+
 static void detach(struct transfer *transfer)
 {
     struct transport *transport = transfer->transport;
 
+    retire_pioneer(transfer);
     curl_multi_remove_handle(transport->multi, transfer->easy);
     TAILQ_REMOVE(&transport->active, transfer, link);
 }
@@ -142,8 +172,8 @@ static void activate(struct transfer *transfer)
 {
     struct transport *transport = transfer->transport;
 
-    if (transport->config->exec)
-        transfer_set_credentials(transfer);
+    if (!transport->connected)
+        transport->pioneer = transfer;
     transfer->state = TRANSFER_ACTIVE;
     TAILQ_INSERT_TAIL(&transport->active, transfer, link);
     if (curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK)
@@ -157,11 +187,16 @@ void transport_activate_pending(struct transport *transport, bool authenticated)
 
     for (transfer = TAILQ_FIRST(&transport->pending); transfer; transfer = next) {
         next = TAILQ_NEXT(transfer, link);
+        if (!may_activate(transport))
+            break;
         if (!authenticated && !transfer->options.unauthenticated)
             continue;
         TAILQ_REMOVE(&transport->pending, transfer, link);
+        transfer_set_credentials(transfer);
         activate(transfer);
     }
+    if (!TAILQ_EMPTY(&transport->pending))
+        authenticate_wait(transport);
 }
 
 static struct transfer *next_finished(struct transport *transport, CURLcode *ret_code)
@@ -222,10 +257,13 @@ struct transfer *transfer_start(struct transport *transport, const struct transf
     assert(!transport->freed);
     transport_refresh_credentials(transport, false);
     transfer = transfer_new(transport, options);
-    if (transport->busy > 0 || (!options->unauthenticated && !authenticate(transport)))
+    if (transport->busy > 0 || (!options->unauthenticated && !authenticate(transport)) ||
+        !may_activate(transport)) {
         TAILQ_INSERT_TAIL(&transport->pending, transfer, link);
-    else
+        authenticate_wait(transport);
+    } else {
         activate(transfer);
+    }
     return transfer;
 }
 
@@ -241,6 +279,7 @@ void transfer_cancel(struct transfer *transfer)
         TAILQ_REMOVE(&transport->pending, transfer, link);
         transfer_free(transfer);
     } else if (transport->busy > 0) {
+        retire_pioneer(transfer);
         TAILQ_REMOVE(&transport->active, transfer, link);
         TAILQ_INSERT_TAIL(&transport->dead, transfer, link);
         transfer->state = TRANSFER_DEAD;
@@ -259,8 +298,11 @@ void transport_refresh_credentials(struct transport *transport, bool force)
 
     /* What was read before goes on being used: the server's answer tells more than this failure. */
     (void) r;
-    if (transport->config->tls_generation != before)
-        keepalive_renew(transport);
+    if (transport->config->tls_generation == before)
+        return;
+    /* The next one needs another connection than the one that stands. */
+    transport->connected = false;
+    keepalive_renew(transport);
 }
 
 /* With another name in the certificate than in the URL, libcurl gets the name as URL and is told
@@ -351,6 +393,7 @@ int transport_new(uv_loop_t *loop, struct kube_config *config, const char *user_
     LIST_INIT(&transport->sockets);
     transport->user_agent = xstrdup(user_agent);
     transport->timer = loop_timer_new(loop, on_timer, transport);
+    transport->kick = loop_timer_new(loop, on_kick, transport);
     set_up_multi(transport);
     r = set_base_url(transport, err);
     if (r < 0) {
@@ -373,6 +416,7 @@ static void destroy(struct transport *transport)
         socket_watch_free(watch);
     curl_multi_cleanup(transport->multi);
     loop_timer_free(transport->timer);
+    loop_timer_free(transport->kick);
     loop_timer_free(transport->patience);
     loop_timer_free(transport->keepalive);
     kube_config_free(transport->config);
@@ -393,6 +437,7 @@ void transport_free(struct transport *transport)
     assert(!transport->freed);
     transport->freed = true;
     loop_timer_stop(transport->timer);
+    loop_timer_stop(transport->kick);
     exec_plugin_free(TAKE_PTR(transport->config->exec));
     while ((transfer = TAILQ_FIRST(&transport->pending)))
         transfer_cancel(transfer);

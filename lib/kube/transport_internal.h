@@ -13,9 +13,13 @@
  * Callbacks of transfers run while libcurl is on the stack, where its functions must not be called.
  * What a callback asks for meanwhile (start, cancel, free) is noted and done when libcurl has
  * returned: `busy` tells.
+ *
+ * After a connection has failed, one transfer goes ahead, and the others wait until it has another:
+ * libcurl lets transfers wait for a connection that is being made only as long as it knows of no
+ * earlier one to the same server, and would make one for each of them.
  */
 enum transfer_state {
-    TRANSFER_PENDING, /* waits for libcurl to return, or for credentials */
+    TRANSFER_PENDING, /* waits for libcurl to return, for credentials, or for the pioneer */
     TRANSFER_ACTIVE,  /* libcurl's */
     TRANSFER_DEAD,    /* cancelled; waits for libcurl to return */
 };
@@ -63,7 +67,11 @@ struct transport {
     char *host_header; /* NULL: the URL's */
     struct curl_slist *connect_to;
 
-    struct loop_timer *patience; /* while a plugin fetches credentials */
+    struct transfer *pioneer; /* goes ahead, and has no connection yet */
+    bool connected;           /* a connection stands, or did when we last looked */
+    struct loop_timer *kick;  /* what is pending may go on */
+
+    struct loop_timer *patience; /* while transfers are pending */
     struct loop_timer *keepalive;
     struct transfer *probe;
     bool http2;
@@ -88,7 +96,12 @@ void transfer_set_credentials(struct transfer *transfer);
  * fails, when they are or cannot be. */
 bool authenticate(struct transport *transport);
 
+/* Looks after the deadlines of what is pending. */
+void authenticate_wait(struct transport *transport);
+
 /* transport.c */
+/* The transfer has a connection. */
+void transport_connected(struct transfer *transfer);
 void transport_activate_pending(struct transport *transport, bool authenticated);
 /* Reads the credential files again, when that is due or with `force` in any case. */
 void transport_refresh_credentials(struct transport *transport, bool force);
