@@ -25,7 +25,7 @@ test_many_deletions_at_once_leave_nothing() {
 
 # The label of a profile that is leaving must not come back, not even for the moment in which a new agent
 # finds out that it is leaving.
-test_a_restart_while_a_profile_drains_sets_no_label_and_writes_nothing() {
+test_a_restart_while_a_profile_drains_sets_no_label() {
     apply_profile e2e-leaving <<<'profile e2e-leaving { file, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-leaving
     confined_shell node-1 e2e-leaving
@@ -37,7 +37,11 @@ test_a_restart_while_a_profile_drains_sets_no_label_and_writes_nothing() {
     writes=$(agent_writes node-1)
     agent_start node-1
     eventually 30 'the agent is ready' agent_ready node-1
-    expect_equal 'API writes of the restart' "$writes" "$(agent_writes node-1)"
+    eventually 20 'the node still says why it stays' node_entry_reason_is node-1 e2e-leaving InUse
+    # Who is in the way may be told anew, once.
+    writes=$(($(agent_writes node-1) - writes))
+    [ "$writes" -le 1 ] || fail "$writes API writes of the restart"
+    no_label node-1 profile-e2e-leaving || fail 'labelled while it drains'
     expect_equal 'reason' InUse "$(node_entry node-1 e2e-leaving .reason)"
     in_kernel node-1 e2e-leaving || fail 'removed under a running process'
     end_shell
