@@ -105,6 +105,8 @@ static uint64_t retry_after(struct drain *drain)
     uint64_t least = usage_scan_ms(drain->usage) * SCAN_SHARE;
 
     drain->retry_ms = ms * 2;
+    if (least > RETRY_LIST_MAX_MS)
+        least = RETRY_LIST_MAX_MS;
     return ms > least ? ms : least;
 }
 

@@ -77,7 +77,10 @@ test_a_name_that_nobody_declares_any_more_is_free_at_once() {
     # Older, refused for e2e-a, and by its claim in the way of the next.
     apply_profile e2e-claims <<<'profile e2e-a { file, } profile e2e-b { file, }'
     eventually 20 'it waits' node_entry_reason_is node-1 e2e-claims NameConflict
-    sleep 1.1 # creation times have seconds
+    # Creation times have seconds.
+    local created
+    created=$(k get aap e2e-claims -o jsonpath='{.metadata.creationTimestamp}')
+    until [[ $(date -u +%FT%TZ) > $created ]]; do sleep 0.1; done
     apply_profile e2e-waits <<<'profile e2e-b { file, }'
     eventually 20 'it waits, too' node_entry_reason_is node-1 e2e-waits NameConflict
     apply_profile e2e-claims <<<'profile e2e-a { file, } profile e2e-c { file, }'
