@@ -133,6 +133,11 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
 unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))
 	@tests/unit/run $^
 
+# lib/kube against real API servers at length: storms, large collections, rotations (make test runs a part).
+.PHONY: live
+live: deps
+	@tests/live/run
+
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
 
@@ -223,6 +228,7 @@ help:
 	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running, demo-stop ends it'
 	@echo 'make image      container images of the programs, as archives in build/image'
 	@echo 'make test       all tests; make check: lint and unit tests only'
+	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
