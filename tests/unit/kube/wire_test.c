@@ -105,7 +105,7 @@ Test(wire, an_answer_in_chunks_may_be_split_anywhere)
     _cleanup_free_ char *text =
         xasprintf(HEADERS "Transfer-Encoding: chunked\r\n\r\n7\r\n%.7s\r\n%zx;x=y\r\n%s\r\n0\r\n"
                           "X-Trailer: z\r\n\r\n",
-                  BODY, strlen(BODY) - 7, BODY + 7);
+                  BODY, strlen(BODY) - 7, &BODY[7]);
 
     expect_every_split(text);
 }
