@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <uv.h>
 
-#include "lib/base/digest.h"
+#include "agent/kernel_profiles.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/map.h"
-#include "lib/policy/mode.h"
 
 /*
  * The kernel's AppArmor policy through securityfs and libapparmor. Writes run on the thread pool,
@@ -49,12 +49,6 @@ void kernel_load(struct kernel *kernel, const void *data, size_t len, kernel_don
  */
 void kernel_remove(struct kernel *kernel, const char *name, uint64_t until_ms, kernel_done_fn fn,
                    void *userdata);
-
-struct kernel_profile {
-    enum policy_mode mode;
-    enum digest_type digest_type;
-    char digest[DIGEST_HEX_SIZE]; /* "" when the kernel has none */
-};
 
 /*
  * What is loaded, by full name (children and hats as "parent//child"; null profiles left out), read
