@@ -156,10 +156,12 @@ kernel_digest() { # NODE PROFILE
 }
 kernel_digest_is() { [ "$(kernel_digest "$1" "$2")" = "$3" ]; }
 
-# Write requests that the node's agent has made, Events aside, from the API server's audit log.
+# agent_writes NODE [RESOURCE]: write requests that the node's agent has made, Events aside, from the API server's
+# audit log.
 agent_writes() {
-    jq -r --arg node "$1" 'select(.user.extra["authentication.kubernetes.io/node-name"][0]? == $node) |
-        select(.objectRef.resource != "events") | .verb' \
+    jq -r --arg node "$1" --arg resource "${2:-}" '
+        select(.user.extra["authentication.kubernetes.io/node-name"][0]? == $node) | .objectRef.resource |
+        select(. != "events" and ($resource == "" or . == $resource))' \
         "$CLUSTER_DIR/cp/audit.log" | wc -l
 }
 

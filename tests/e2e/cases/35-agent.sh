@@ -32,15 +32,17 @@ test_a_restart_while_a_profile_drains_sets_no_label() {
     k delete aap e2e-leaving --wait=false
     eventually 20 'the node says why it stays' node_entry_reason_is node-1 e2e-leaving InUse
     no_label node-1 profile-e2e-leaving || fail 'labelled while it drains'
-    local writes
+    local writes labels
     agent_stop node-1
     writes=$(agent_writes node-1)
+    labels=$(agent_writes node-1 nodes)
     agent_start node-1
     eventually 30 'the agent is ready' agent_ready node-1
     eventually 20 'the node still says why it stays' node_entry_reason_is node-1 e2e-leaving InUse
     # Who is in the way may be told anew, once.
     writes=$(($(agent_writes node-1) - writes))
     [ "$writes" -le 1 ] || fail "$writes API writes of the restart"
+    expect_equal 'label writes of the restart' "$labels" "$(agent_writes node-1 nodes)"
     no_label node-1 profile-e2e-leaving || fail 'labelled while it drains'
     expect_equal 'reason' InUse "$(node_entry node-1 e2e-leaving .reason)"
     in_kernel node-1 e2e-leaving || fail 'removed under a running process'
