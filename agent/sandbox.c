@@ -252,5 +252,5 @@ int sandbox_enter(void *userdata)
     if (sandbox->ruleset >= 0 && syscall(SYS_landlock_restrict_self, sandbox->ruleset, 0) < 0)
         return -errno;
     /* Last: it takes away what came before. */
-    return syscalls_restrict();
+    return syscalls_restrict_compiler();
 }

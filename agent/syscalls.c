@@ -7,7 +7,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
-#include <sys/prctl.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,36 +19,22 @@
 
 #ifdef ARCHITECTURE
 
+struct calls {
+    const unsigned *numbers;
+    size_t count;
+};
+
+#define CALLS(list) ((struct calls){list, ARRAY_SIZE(list)})
+
+/* What neither the agent nor the compiler has a use for. */
 static const unsigned denied[] = {
-    /* Other processes, also of the same user. setsid and setpgid would leave the group that is
-     * killed at the deadline. */
+    /* Other processes. */
     SYS_ptrace,
     SYS_process_vm_readv,
     SYS_process_vm_writev,
     SYS_kcmp,
-    SYS_kill,
-    SYS_tkill,
-    SYS_rt_sigqueueinfo,
-    SYS_rt_tgsigqueueinfo,
-    SYS_setpgid,
-    SYS_setsid,
-    SYS_setpriority,
-    SYS_ioprio_set,
-    SYS_sched_setaffinity,
-    SYS_sched_setattr,
-    SYS_sched_setparam,
-    SYS_sched_setscheduler,
     SYS_migrate_pages,
     SYS_move_pages,
-    /* Anything to talk through. */
-    SYS_socket,
-    SYS_socketpair,
-    SYS_shmget,
-    SYS_shmat,
-    SYS_semget,
-    SYS_msgget,
-    SYS_mq_open,
-    SYS_mq_unlink,
     /* Another view of the system. */
     SYS_unshare,
     SYS_setns,
@@ -57,10 +43,8 @@ static const unsigned denied[] = {
     SYS_pivot_root,
     SYS_chroot,
     SYS_personality,
-    /* Programs and files that no path leads to, which is all that Landlock looks at. */
+    /* Programs and files that no path leads to. */
     SYS_execveat,
-    SYS_memfd_create,
-    SYS_name_to_handle_at,
     SYS_open_by_handle_at,
     /* Much kernel behind one call. */
     SYS_bpf,
@@ -69,8 +53,6 @@ static const unsigned denied[] = {
     SYS_fanotify_init,
     SYS_io_setup,
     SYS_io_submit,
-    SYS_splice,
-    SYS_tee,
     SYS_vmsplice,
     SYS_add_key,
     SYS_keyctl,
@@ -102,9 +84,40 @@ static const unsigned denied[] = {
 #endif
 };
 
+static const unsigned compiler_denied[] = {
+    /* Other processes, also of the same user. setsid and setpgid would leave the group that is
+     * killed at the deadline. */
+    SYS_kill,
+    SYS_tkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    SYS_setpgid,
+    SYS_setsid,
+    SYS_setpriority,
+    SYS_ioprio_set,
+    SYS_sched_setaffinity,
+    SYS_sched_setattr,
+    SYS_sched_setparam,
+    SYS_sched_setscheduler,
+    /* Anything to talk through. */
+    SYS_socket,
+    SYS_socketpair,
+    SYS_shmget,
+    SYS_shmat,
+    SYS_semget,
+    SYS_msgget,
+    SYS_mq_open,
+    SYS_mq_unlink,
+    SYS_splice,
+    SYS_tee,
+    /* No path leads to such a file, and paths are all that Landlock looks at. */
+    SYS_memfd_create,
+    SYS_name_to_handle_at,
+};
+
 /* From here on numbers are the same everywhere (Linux 5.1), and a call is denied until it is known
- * to be harmless; so are io_uring, pidfds, the mount calls of file descriptors and clone3(), whose
- * flags a filter cannot see: without it libraries take clone(). x32 has its numbers above, too. */
+ * to be harmless; so are io_uring, the mount calls of file descriptors and clone3(), whose flags a
+ * filter cannot see: without it libraries take clone(). x32 has its numbers above, too. */
 #define FIRST_COMMON 424
 
 static const unsigned common_allowed[] = {
@@ -119,13 +132,29 @@ static const unsigned common_allowed[] = {
     462, /* mseal */
 };
 
+/* The agent's alone; the first two and Landlock are for its children. */
+static const unsigned agent_allowed[] = {
+    424, /* pidfd_send_signal */
+    434, /* pidfd_open */
+    441, /* epoll_pwait2 */
+    444, /* landlock_create_ruleset */
+    445, /* landlock_add_rule */
+    446, /* landlock_restrict_self */
+    452, /* fchmodat2 */
+    459, /* lsm_get_self_attr */
+    460, /* lsm_set_self_attr */
+    461, /* lsm_list_modules */
+};
+
 /* CLONE_NEWTIME is none of clone()'s: its bit belongs to the signal. */
 #define NAMESPACES                                                                                \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
      CLONE_NEWNET)
 
 struct program {
-    struct sock_filter code[2 * ARRAY_SIZE(denied) + 2 * ARRAY_SIZE(common_allowed) + 32];
+    struct sock_filter code[2 * (ARRAY_SIZE(denied) + ARRAY_SIZE(compiler_denied) +
+                                 ARRAY_SIZE(common_allowed) + ARRAY_SIZE(agent_allowed)) +
+                            32];
     unsigned short len;
 };
 
@@ -151,10 +180,10 @@ static void add_return(struct program *program, unsigned action)
     add(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, action));
 }
 
-static void add_list(struct program *program, const unsigned *calls, size_t count, unsigned action)
+static void add_list(struct program *program, struct calls calls, unsigned action)
 {
-    for (size_t i = 0; i < count; i++) {
-        add_unless(program, BPF_JEQ, calls[i], 1);
+    for (size_t i = 0; i < calls.count; i++) {
+        add_unless(program, BPF_JEQ, calls.numbers[i], 1);
         add_return(program, action);
     }
 }
@@ -173,46 +202,84 @@ static void add_argument_check(struct program *program, unsigned call, unsigned 
     add_return(program, otherwise);
 }
 
-static void add_common(struct program *program)
-{
-    add_unless(program, BPF_JGE, FIRST_COMMON, 2 * ARRAY_SIZE(common_allowed) + 1);
-    add_list(program, common_allowed, ARRAY_SIZE(common_allowed), SECCOMP_RET_ALLOW);
-    add_return(program, UNKNOWN);
-}
-
-static void make_program(struct program *program)
+/* Another architecture's calls have other numbers. Leaves the number to be looked at. */
+static void add_start(struct program *program)
 {
     program->len = 0;
-    /* Another architecture's calls have other numbers. */
     add_load(program, offsetof(struct seccomp_data, arch));
     add_unless(program, BPF_JEQ, ARCHITECTURE, 1);
     add(program, (struct sock_filter) BPF_STMT(BPF_JMP | BPF_JA, 1));
     add_return(program, SECCOMP_RET_KILL_PROCESS);
     add_load(program, offsetof(struct seccomp_data, nr));
-    add_list(program, denied, ARRAY_SIZE(denied), DENY);
-    add_common(program);
-    add_argument_check(program, SYS_clone, BPF_JSET, NAMESPACES, DENY, SECCOMP_RET_ALLOW);
-    /* abort() needs it for itself. */
-    add_argument_check(program, SYS_tgkill, BPF_JEQ, (unsigned) getpid(), SECCOMP_RET_ALLOW, DENY);
-    /* 0: itself. */
-    add_argument_check(program, SYS_prlimit64, BPF_JEQ, 0, SECCOMP_RET_ALLOW, DENY);
-    add_return(program, SECCOMP_RET_ALLOW);
 }
 
-int syscalls_restrict(void)
+static void add_newer(struct program *program, struct calls more)
+{
+    struct calls allowed = CALLS(common_allowed);
+
+    add_unless(program, BPF_JGE, FIRST_COMMON, 2 * (allowed.count + more.count) + 1);
+    add_list(program, allowed, SECCOMP_RET_ALLOW);
+    add_list(program, more, SECCOMP_RET_ALLOW);
+    add_return(program, UNKNOWN);
+}
+
+/* Of the calling thread; a kernel without filters is no failure. */
+static int install(const struct program *program, unsigned flags)
+{
+    struct sock_fprog filter = {
+        .len = program->len,
+        /* Which is only read. */
+        .filter = (struct sock_filter *) (uintptr_t) program->code,
+    };
+
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOSYS ? 0 : -errno;
+}
+
+int syscalls_restrict_compiler(void)
 {
     struct program program;
 
-    make_program(&program);
-    const struct sock_fprog filter = {.len = program.len, .filter = program.code};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0)
-        return 0;
-    return errno == EINVAL ? 0 : -errno;
+    add_start(&program);
+    add_list(&program, CALLS(denied), DENY);
+    add_list(&program, CALLS(compiler_denied), DENY);
+    add_newer(&program, (struct calls){0});
+    add_argument_check(&program, SYS_clone, BPF_JSET, NAMESPACES, DENY, SECCOMP_RET_ALLOW);
+    /* abort() needs it for itself. */
+    add_argument_check(&program, SYS_tgkill, BPF_JEQ, (unsigned) getpid(), SECCOMP_RET_ALLOW, DENY);
+    /* 0: itself. */
+    add_argument_check(&program, SYS_prlimit64, BPF_JEQ, 0, SECCOMP_RET_ALLOW, DENY);
+    add_return(&program, SECCOMP_RET_ALLOW);
+    return install(&program, 0);
+}
+
+/* Two filters, as what libraries try and do without is no news. */
+int syscalls_restrict_agent(void)
+{
+    struct program program;
+
+    add_start(&program);
+    add_newer(&program, CALLS(agent_allowed));
+    add_return(&program, SECCOMP_RET_ALLOW);
+    int r = install(&program, 0);
+    if (r < 0)
+        return r;
+    add_start(&program);
+    add_list(&program, CALLS(denied), DENY);
+    add_argument_check(&program, SYS_clone, BPF_JSET, NAMESPACES, DENY, SECCOMP_RET_ALLOW);
+    add_return(&program, SECCOMP_RET_ALLOW);
+    return install(&program, SECCOMP_FILTER_FLAG_LOG);
 }
 
 #else
 
-int syscalls_restrict(void)
+int syscalls_restrict_compiler(void)
+{
+    return 0;
+}
+
+int syscalls_restrict_agent(void)
 {
     return 0;
 }

@@ -4,12 +4,21 @@
 #include "lib/base/error.h"
 
 /*
- * Takes system calls away from the calling thread and all that it becomes and starts: sockets and
- * other ways to talk to processes, namespaces and mounts, and the parts of the kernel that have
- * known the most holes. They fail with EPERM; calls that are newer than this filter with ENOSYS.
- * execve() stays, as the caller is about to need it.
+ * Takes system calls away from the calling thread and all that it becomes and starts. They fail
+ * with EPERM; calls that are newer than these filters with ENOSYS.
  *
  * Async-signal-safe; needs no_new_privs. 0 or a negative errno. Filters exist for x86-64 and
  * little-endian aarch64; on other processors, and in a kernel without filters, this does nothing.
  */
-_must_check_ int syscalls_restrict(void);
+
+/*
+ * For the compiler: sockets and other ways to talk to processes, namespaces and mounts, and the
+ * parts of the kernel that have known the most holes. execve() stays, as the caller is about to
+ * need it.
+ */
+_must_check_ int syscalls_restrict_compiler(void);
+/*
+ * For the agent itself, before it has threads: what it never does, namespaces and mounts, modules,
+ * other processes' memory, BPF and the like. The kernel logs what is refused (audit type 1326).
+ */
+_must_check_ int syscalls_restrict_agent(void);

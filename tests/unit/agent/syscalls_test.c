@@ -42,7 +42,7 @@ static _printf_(1, 2) void complain(const char *format, ...)
 }
 
 /* The status of a restricted process that runs `body`. */
-static int run(void (*body)(void))
+static int run_as(int (*restrict_calls)(void), void (*body)(void))
 {
     int status;
 
@@ -53,9 +53,9 @@ static int run(void (*body)(void))
     if (pid == 0) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
             complain("no_new_privs: %s", strerror(errno));
-        int r = syscalls_restrict();
+        int r = restrict_calls();
         if (r < 0)
-            complain("syscalls_restrict: %s", strerror(-r));
+            complain("restricting calls: %s", strerror(-r));
         body();
         _exit(*complaint != '\0');
     }
@@ -63,9 +63,21 @@ static int run(void (*body)(void))
     return status;
 }
 
+static int run(void (*body)(void))
+{
+    return run_as(syscalls_restrict_compiler, body);
+}
+
 static void assert_content(void (*body)(void))
 {
     int status = run(body);
+
+    cr_assert_eq(status, 0, "status %#x: %s", (unsigned) status, complaint);
+}
+
+static void assert_agent_content(void (*body)(void))
+{
+    int status = run_as(syscalls_restrict_agent, body);
 
     cr_assert_eq(status, 0, "status %#x: %s", (unsigned) status, complaint);
 }
@@ -275,4 +287,62 @@ Test(syscalls, of_abort_stay)
     int status = run(leave_by_abort);
 
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x", (unsigned) status);
+}
+
+/* --- the agent --- */
+
+/* What the compiler may not do and the agent must. */
+static bool agent_needs(const struct call *call)
+{
+    static const char *const names[] = {
+        "socket", "socketpair", "memfd_create",      "kill", "tkill", "setsid", "setpgid", "splice",
+        "shmget", "pidfd_open", "pidfd_send_signal",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(call->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static void try_agent_calls(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        int error = error_of(&calls[i]);
+        if (agent_needs(&calls[i]) == (error == calls[i].error))
+            complain("%s: %s", calls[i].name, strerror(error));
+    }
+}
+
+Test(syscalls, of_the_agent_are_denied_when_it_never_makes_them)
+{
+    SKIP_ELSEWHERE();
+    assert_agent_content(try_agent_calls);
+}
+
+Test(syscalls, of_the_agent_make_no_namespace)
+{
+    SKIP_ELSEWHERE();
+    assert_agent_content(clone_namespaces);
+}
+
+Test(syscalls, that_the_agent_lives_by_stay)
+{
+    assert_agent_content(live);
+}
+
+/* The compiler's child comes from the agent and takes more away from itself. */
+static void restrict_again(void)
+{
+    int r = syscalls_restrict_compiler();
+
+    if (r < 0)
+        complain("the second filter: %s", strerror(-r));
+    try_calls();
+}
+
+Test(syscalls, of_a_child_of_the_agent_are_denied_too)
+{
+    SKIP_ELSEWHERE();
+    assert_agent_content(restrict_again);
 }
