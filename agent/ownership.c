@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/policy/blob_name.h"
 
 static void set_identity(struct marker *marker, const struct policy_profile *profile)
 {
@@ -103,6 +104,11 @@ int ownership_check(const struct host *host, const struct record *record, const 
         const char *name = names->items[i];
         const struct record *owner = records_owner(host->records, name);
 
+        if (blob_name_reserved(name))
+            return error_set_reason(err, -EPERM, REASON_NOT_OWNED,
+                                    "profile names that begin with " BLOB_NAME_RESERVED
+                                    " are the operator's own: rename profile %s",
+                                    name);
         if (owner && owner != record)
             return error_set_reason(err, -EPERM, REASON_NAME_CONFLICT,
                                     "profile %s belongs to AppArmorProfile %s on this node", name,

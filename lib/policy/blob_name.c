@@ -55,6 +55,11 @@ const char *blob_name_check(const char *name, size_t len)
     }
 }
 
+bool blob_name_reserved(const char *name)
+{
+    return strncmp(name, BLOB_NAME_RESERVED, strlen(BLOB_NAME_RESERVED)) == 0;
+}
+
 size_t blob_name_parent(const char *name)
 {
     size_t parent = 0;

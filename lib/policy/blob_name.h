@@ -14,6 +14,10 @@
 
 /* NULL when the name can be loaded and told apart from others, else what is wrong with it. */
 const char *blob_name_check(const char *name, size_t len);
+/* Belongs to the operator itself, whatever it is: no AppArmorProfile may declare it. */
+bool blob_name_reserved(const char *name);
+/* What such names begin with. */
+#define BLOB_NAME_RESERVED "apparmor.io."
 /* UTF-8 without control characters. */
 bool blob_name_printable(const char *name, size_t len);
 /* Length of the parent's name; 0: a top-level profile. */

@@ -61,3 +61,13 @@ Test(blob_name, the_parent_is_what_the_kernel_finds)
     cr_assert_eq(blob_name_parent("a//b//c"), 4);
     cr_assert_eq(blob_name_parent("/bin/a///bin/b"), 6);
 }
+
+Test(blob_name, the_operators_own_are_reserved)
+{
+    cr_assert(blob_name_reserved("apparmor.io.agent"));
+    cr_assert(blob_name_reserved("apparmor.io."));
+    cr_assert(blob_name_reserved("apparmor.io.agent//kid"));
+    cr_assert_not(blob_name_reserved("apparmor.iox"));
+    cr_assert_not(blob_name_reserved("my-apparmor.io.agent"));
+    cr_assert_not(blob_name_reserved("apparmor.io"));
+}
