@@ -93,18 +93,25 @@ static cJSON *record_to_json(const struct marker *marker)
     return record;
 }
 
-int marker_write(const struct marker *marker, struct buf *out)
+int marker_write_record(const struct marker *marker, struct buf *out)
 {
     _cleanup_json_ cJSON *record = record_to_json(marker);
     _cleanup_free_ char *text = json_print(record);
 
-    return buf_addf(out,
-                    "# Managed by apparmor-agent: do not edit, changes are overwritten.\n"
-                    "# AppArmorProfile: %s\n"
-                    "# To change it: kubectl edit apparmorprofile %s\n"
-                    "# The next line is the agent's record of what it owns; without it this file "
-                    "is left alone.\n" RECORD_PREFIX "%s\n",
-                    marker->object, marker->object, text);
+    return buf_addf(out, RECORD_PREFIX "%s\n", text);
+}
+
+int marker_write(const struct marker *marker, struct buf *out)
+{
+    int r = buf_addf(out,
+                     "# Managed by apparmor-agent: do not edit, changes are overwritten.\n"
+                     "# AppArmorProfile: %s\n"
+                     "# To change it: kubectl edit apparmorprofile %s\n"
+                     "# The next line is the agent's record of what it owns; without it this file "
+                     "is left alone.\n",
+                     marker->object, marker->object);
+
+    return r < 0 ? r : marker_write_record(marker, out);
 }
 
 /* --- reading --- */

@@ -48,6 +48,8 @@ char *marker_object_of_file(const char *file);
 
 /* Writes the head; the policy follows it. -EFBIG when `out` is full. */
 _must_check_ int marker_write(const struct marker *marker, struct buf *out);
+/* The record alone, as the last line of a head that says something else to people. */
+_must_check_ int marker_write_record(const struct marker *marker, struct buf *out);
 /* `ret_text_offset`: where the policy begins. -EBADMSG says what is wrong with
  * the record. */
 _must_check_ int marker_parse(const char *data, size_t len, struct marker **ret,

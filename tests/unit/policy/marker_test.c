@@ -204,6 +204,7 @@ Test(marker, files_are_told_by_name)
     static const char *const foreign[] = {"",
                                           "usr.sbin.nscd",
                                           "apparmor.io..profile",
+                                          "apparmor.io.agent", /* its own profile */
                                           "apparmor.io.a.profile~",
                                           "apparmor.io.A.profile",
                                           ".apparmor.io.a.profile.tmp",
@@ -225,4 +226,20 @@ Test(marker, a_full_buffer_is_an_error)
     _cleanup_buf_ struct buf out = BUF_INIT(100);
 
     cr_assert_eq(marker_write(&marker, &out), -EFBIG);
+}
+
+Test(marker, a_record_under_another_head_is_read)
+{
+    struct marker marker = sample();
+    _cleanup_json_ _unused_ cJSON *selector = marker.selector;
+    _cleanup_buf_ struct buf out = BUF_INIT(100000);
+    _cleanup_(marker_freep) struct marker *back = NULL;
+    size_t offset;
+
+    cr_assert_eq(buf_add_string(&out, "# Something else.\n"), 0);
+    cr_assert_eq(marker_write_record(&marker, &out), 0);
+    cr_assert_eq(marker_parse(buf_string(&out), out.len, &back, &offset, NULL), 0);
+    cr_assert_eq(offset, out.len);
+    cr_assert_str_eq(back->object, marker.object);
+    cr_assert_str_eq(back->revision, marker.revision);
 }
