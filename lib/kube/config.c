@@ -19,6 +19,7 @@ void kube_config_free(struct kube_config *config)
 {
     if (!config)
         return;
+    strv_done(&config->files);
     free(config->origin);
     free(config->server);
     free(config->ns);
@@ -51,22 +52,42 @@ const char *kube_config_namespace(const struct kube_config *config)
     return config->ns ? config->ns : "default";
 }
 
+void kube_config_files(const struct kube_config *config, struct strv *ret)
+{
+    const struct credential *const credentials[] = {&config->ca, &config->certificate, &config->key,
+                                                    &config->token};
+
+    strv_copy(ret, &config->files);
+    for (size_t i = 0; i < ARRAY_SIZE(credentials); i++)
+        if (credentials[i]->path)
+            strv_add(ret, credentials[i]->path);
+}
+
+bool kube_config_runs_program(const struct kube_config *config)
+{
+    return config->exec != NULL;
+}
+
 /* --- kubeconfig files ---------------------------------------------------------------- */
 
-static int add_file(struct kubeconfig *kubeconfig, const char *path, struct error *err)
+static int add_file(struct kubeconfig *kubeconfig, const char *path, struct strv *files,
+                    struct error *err)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(KUBECONFIG_MAX);
     int r = fs_read(AT_FDCWD, path, &text, err);
 
-    if (r == 0)
+    if (r == 0) {
+        strv_add(files, path);
         r = kubeconfig_add(kubeconfig, path, buf_string(&text), text.len, err);
+    }
     if (text.data)
         explicit_bzero(text.data, text.len);
     return r;
 }
 
 /* Files of the list that do not exist are passed over, as kubectl does, but one must be there. */
-static int add_list(struct kubeconfig *kubeconfig, const char *list, struct error *err)
+static int add_list(struct kubeconfig *kubeconfig, const char *list, struct strv *files,
+                    struct error *err)
 {
     size_t found = 0;
 
@@ -79,7 +100,7 @@ static int add_list(struct kubeconfig *kubeconfig, const char *list, struct erro
         at = colon ? colon + 1 : NULL;
         if (!path[0])
             continue;
-        r = add_file(kubeconfig, path, &failure);
+        r = add_file(kubeconfig, path, files, &failure);
         if (r < 0 && r != -ENOENT)
             return error_move(err, &failure);
         found += r == 0;
@@ -93,11 +114,15 @@ static int load_files(const struct kube_config_source *source, const char *list,
                       struct kube_config **ret, struct error *err)
 {
     _cleanup_(kubeconfig_freep) struct kubeconfig *kubeconfig = kubeconfig_new();
-    int r = list ? add_list(kubeconfig, list, err) : add_file(kubeconfig, path, err);
+    _cleanup_strv_ struct strv files = {0};
+    int r =
+        list ? add_list(kubeconfig, list, &files, err) : add_file(kubeconfig, path, &files, err);
 
-    if (r < 0)
-        return r;
-    return kubeconfig_resolve(kubeconfig, source->context, ret, err);
+    if (r == 0)
+        r = kubeconfig_resolve(kubeconfig, source->context, ret, err);
+    if (r == 0)
+        strv_copy(&(*ret)->files, &files);
+    return r;
 }
 
 /* --- in a pod ------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/base/strv.h"
 
 /*
  * How to reach an API server and as whom: from a kubeconfig
@@ -31,3 +32,7 @@ const char *kube_config_server(const struct kube_config *config);
 const char *kube_config_origin(const struct kube_config *config);
 /* The context's namespace or "default". */
 const char *kube_config_namespace(const struct kube_config *config);
+/* The kubeconfigs that it was read from, and the files of credentials, which are read again. */
+void kube_config_files(const struct kube_config *config, struct strv *ret);
+/* A program is run for its credentials. */
+bool kube_config_runs_program(const struct kube_config *config);

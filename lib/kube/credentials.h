@@ -23,6 +23,7 @@ struct credential {
 /* lib/kube's own view; the rest of the world has the accessors of config.h. */
 struct kube_config {
     char *origin;
+    struct strv files; /* kubeconfigs that were read */
     char *server;
     char *ns;
     char *tls_server_name; /* NULL: the host of `server` */

@@ -447,3 +447,43 @@ Test(config, a_token_file_that_goes_leaves_the_last_token)
     authorization = credentials_authorization(config);
     cr_assert_str_eq(authorization, "Bearer old");
 }
+
+/* --- what a process that confines itself must go on reading --- */
+
+Test(config, tells_the_files_that_it_is_made_of)
+{
+    _cleanup_strv_ struct strv files = {0};
+    _cleanup_free_ char *kubeconfig = in_folder("kubeconfig"), *token = in_folder("token");
+
+    write_file("token", "secret");
+    expect_success(load_simple(SERVER, "tokenFile: token"));
+    kube_config_files(config, &files);
+    cr_assert_eq(files.len, 2);
+    cr_assert(strv_contains(&files, kubeconfig));
+    cr_assert(strv_contains(&files, token));
+    cr_assert_not(kube_config_runs_program(config));
+}
+
+Test(config, tells_each_kubeconfig_of_a_list)
+{
+    _cleanup_strv_ struct strv files = {0};
+    _cleanup_free_ char *one = in_folder("one"), *two = in_folder("two"), *none = in_folder("none");
+    _cleanup_free_ char *text = simple(SERVER, "token: x");
+    _cleanup_free_ char *list = xasprintf("%s:%s:%s", one, none, two);
+
+    write_file("one", text);
+    write_file("two", "{apiVersion: v1, kind: Config}");
+    setenv("KUBECONFIG", list, 1);
+    expect_success(load_default());
+    kube_config_files(config, &files);
+    cr_assert_eq(files.len, 2);
+    cr_assert(strv_contains(&files, one));
+    cr_assert(strv_contains(&files, two));
+}
+
+Test(config, tells_that_a_program_is_run)
+{
+    expect_success(load_simple(SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1, "
+                                       "command: /bin/true, interactiveMode: Never}"));
+    cr_assert(kube_config_runs_program(config));
+}
