@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-#include "agent/tasks.h"
 #include "lib/base/alloc.h"
-
-#define ANNOTATION_PREFIX "container.apparmor.security.beta.kubernetes.io/"
-#define LOCALHOST_PREFIX "localhost/"
+#include "lib/policy/label.h"
+#include "lib/policy/pod_profile.h"
 
 struct pods_list {
     struct kube_request *request;
@@ -46,6 +44,7 @@ static void collect_containers(const cJSON *pod, const char *list, struct map *u
 
 static void collect_annotations(const cJSON *pod, struct map *users)
 {
+    size_t localhost = strlen(POD_PROFILE_ANNOTATION_LOCALHOST);
     const cJSON *annotation;
 
     cJSON_ArrayForEach(annotation, json_get(pod, "metadata", "annotations"))
@@ -53,18 +52,18 @@ static void collect_annotations(const cJSON *pod, struct map *users)
         const char *value = cJSON_GetStringValue(annotation);
 
         if (value && annotation->string &&
-            strncmp(annotation->string, ANNOTATION_PREFIX, strlen(ANNOTATION_PREFIX)) == 0 &&
-            strncmp(value, LOCALHOST_PREFIX, strlen(LOCALHOST_PREFIX)) == 0)
-            add_user(users, value + strlen(LOCALHOST_PREFIX), pod);
+            strncmp(annotation->string, POD_PROFILE_ANNOTATION, strlen(POD_PROFILE_ANNOTATION)) ==
+                0 &&
+            strncmp(value, POD_PROFILE_ANNOTATION_LOCALHOST, localhost) == 0)
+            add_user(users, value + localhost, pod);
     }
 }
 
 void pods_collect(const cJSON *pod, struct map *users)
 {
     collect_field(json_get(pod, "spec"), pod, users);
-    collect_containers(pod, "initContainers", users);
-    collect_containers(pod, "containers", users);
-    collect_containers(pod, "ephemeralContainers", users);
+    for (size_t i = 0; i < POD_CONTAINER_LISTS; i++)
+        collect_containers(pod, pod_container_lists[i].spec, users);
     collect_annotations(pod, users);
 }
 
@@ -76,7 +75,7 @@ const char *pods_user(const struct map *users, const struct strv *names)
 
     while (map_next(users, &position, &profile, &pod))
         for (size_t i = 0; i < names->len; i++)
-            if (tasks_label_uses(profile, names->items[i]))
+            if (policy_label_uses(profile, names->items[i]))
                 return pod;
     return NULL;
 }

@@ -33,9 +33,3 @@ struct tasks_use {
 
 /* `names` are profile names; their children, hats, null profiles and stacks count. */
 struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *names);
-
-/*
- * Whether a label as in attr/current ("p (enforce)", "a//&:ns:b//kid (mixed)") has `name` as one of
- * its profiles or as a parent of one.
- */
-bool tasks_label_uses(const char *label, const char *name);

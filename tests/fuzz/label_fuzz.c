@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/tasks.h"
 #include "lib/base/alloc.h"
+#include "lib/policy/label.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     *label++ = '\0';
     size_t len = strlen(label);
-    bool uses = *text && tasks_label_uses(label, text);
+    bool uses = *text && policy_label_uses(label, text);
     if (uses && !strstr(label, text))
         abort();
     if (!len || label[len - 1] == '\n')
@@ -29,12 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     _cleanup_free_ char *mode = xasprintf("%s (enforce)\n", label);
     _cleanup_free_ char *child = xasprintf("%s//kid (complain)", label);
     _cleanup_free_ char *stack = xasprintf("x//&%s//&y (mixed)", label);
-    if (!tasks_label_uses(label, label) || !tasks_label_uses(mode, label) ||
-        !tasks_label_uses(child, label))
+    if (!policy_label_uses(label, label) || !policy_label_uses(mode, label) ||
+        !policy_label_uses(child, label))
         abort();
     /* A name that holds the separator itself is seen at the start alone. */
     if (!strstr(label, "//&") && label[0] != '&' && label[len - 1] != '/' &&
-        !tasks_label_uses(stack, label))
+        !policy_label_uses(stack, label))
         abort();
     return 0;
 }
