@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent_reconciler.h"
 
+#include "agent/ownership.h"
 #include "agent/round.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-/* Several changes of the kernel's policy come together. */
+/* Several changes of the kernel's policy come together, our own loads first of all. */
 #define DRIFT_DELAY_MS 10
+#define DRIFT_INTERVAL_MS 200
 /* Every object may be looked at at any time: the builder bounds what costs. */
 #define ACTIVE_MAX 100000
 
@@ -16,6 +19,15 @@ static void adopt_label(const struct agent_reconciler *reconciler, struct record
     if (!reconciler->decided && reconciler->options.label_there &&
         reconciler->options.label_there(reconciler->options.userdata, record->name))
         record->labelled = true;
+}
+
+static int refresh(const struct host *host, const struct record *record, struct error *err)
+{
+    _cleanup_strv_ struct strv names = {0};
+
+    if (record && record->marker)
+        ownership_names(record->marker, &names);
+    return loaded_refresh(host->loaded, &names, err);
 }
 
 static void reconcile(void *userdata, const char *key, struct kube_work *work)
@@ -38,7 +50,7 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
         record = records_add(reconciler->host->records, key);
     if (record)
         adopt_label(reconciler, record);
-    if (loaded_refresh(reconciler->host->loaded, &err) < 0) {
+    if (refresh(reconciler->host, record, &err) < 0) {
         if (record)
             round_show(round, PROFILE_FAILED, error_reason(&err, REASON_KERNEL_ERROR),
                        error_message(&err));
@@ -74,7 +86,8 @@ static void check_drift(void *userdata)
     const struct record *record;
     size_t position = 0;
 
-    if (loaded_refresh(host->loaded, &err) < 0)
+    reconciler->drift_checked_ms = clock_monotonic_ms();
+    if (loaded_refresh(host->loaded, NULL, &err) < 0)
         log_warn("cannot read the kernel's policy", "node", host->node_name, "err",
                  error_message(&err));
     while ((record = records_next(host->records, &position)))
@@ -85,9 +98,12 @@ static void check_drift(void *userdata)
 
 void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler)
 {
+    uint64_t next_ms = reconciler->drift_checked_ms + DRIFT_INTERVAL_MS, now = clock_monotonic_ms();
+
     loaded_invalidate(reconciler->host->loaded);
     if (!loop_timer_active(reconciler->drift_timer))
-        loop_timer_start(reconciler->drift_timer, DRIFT_DELAY_MS);
+        loop_timer_start(reconciler->drift_timer,
+                         next_ms > now + DRIFT_DELAY_MS ? next_ms - now : DRIFT_DELAY_MS);
 }
 
 /* --- the module --- */

@@ -82,7 +82,8 @@ static void compiled(void *userdata, struct compiled *result, const struct error
     struct builder *builder = build->builder;
 
     builder->active--;
-    observe(builder, build, result != NULL);
+    if (!result || !result->cached)
+        observe(builder, build, result != NULL);
     loop_timer_start(builder->kick, 0);
     build->fn(build->userdata, result, err);
     free(build);
@@ -92,7 +93,8 @@ static void begin(struct builder *builder, struct build *build)
 {
     build->started_ms = clock_monotonic_ms();
     builder->active++;
-    build->compilation = compiler_run(builder->compiler, build->profile, compiled, build);
+    build->compilation =
+        compiler_run(builder->compiler, build->profile, build->repair, compiled, build);
 }
 
 static void refuse(struct builder *builder, struct build *build)

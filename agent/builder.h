@@ -29,8 +29,8 @@ DEFINE_CLEANUP(struct builder *, builder_free)
 const struct compiler *builder_compiler(struct builder *builder);
 
 /*
- * As compiler_run(); reason CompilerUnavailable while there is no compiler. A repair is of a text
- * that has compiled before.
+ * As compiler_run(); reason CompilerUnavailable while there is no compiler. A repair is of the flat
+ * text that an earlier compilation has made.
  */
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
                             bool repair, compile_fn fn, void *userdata);

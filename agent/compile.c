@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <string.h>
 
+#include "agent/cache.h"
 #include "agent/diagnose.h"
 #include "agent/flatten.h"
 #include "agent/parser.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/policy/flags.h"
 #include "lib/policy/includes.h"
@@ -29,7 +31,9 @@ struct compilation {
     enum stage stage;
     int text_fd;
     struct child *child;
-    struct loop_timer *later; /* a failure before any child */
+    struct loop_timer *later;  /* an end without a child */
+    char key[DIGEST_HEX_SIZE]; /* of the cache */
+    struct buf kept;           /* what the cache has of it */
     struct compiled *compiled;
     struct error failure; /* of the flattened text, while the original is asked for lines */
 };
@@ -49,6 +53,7 @@ static void compilation_free(struct compilation *compilation)
     if (compilation->text_fd >= 0)
         close(compilation->text_fd);
     loop_timer_free(compilation->later);
+    buf_done(&compilation->kept);
     compiled_free(compilation->compiled);
     error_done(&compilation->failure);
     free(compilation);
@@ -60,15 +65,6 @@ static void finish(struct compilation *compilation, const struct error *err)
 
     compilation->fn(compilation->userdata, compiled, err);
     compilation_free(compilation);
-}
-
-static void fail_later(void *userdata)
-{
-    struct compilation *compilation = userdata;
-    _cleanup_error_ struct error err = {0};
-
-    error_move(&err, &compilation->failure);
-    finish(compilation, &err);
 }
 
 static void on_child(void *userdata, struct child_result *result);
@@ -267,7 +263,71 @@ static int accept_text(struct compilation *compilation, const struct buf *out, s
     return 0;
 }
 
+/* --- the cache --- */
+
+/* Of all that the compiled policy depends on: a flat text takes nothing from elsewhere but what the
+ * compiler's identity covers. */
+static void take_key(struct compilation *compilation)
+{
+    const struct compiled *compiled = compilation->compiled;
+    const char *id = compiler_id(compilation->compiler);
+    const struct digest_part parts[] = {{id, strlen(id)}, {compiled->text, compiled->text_len}};
+
+    digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), compilation->key);
+}
+
+static bool find_kept(struct compilation *compilation)
+{
+    const struct cache *cache = compiler_cache(compilation->compiler);
+    _cleanup_error_ struct error err = {0};
+    int r;
+
+    if (!cache)
+        return false;
+    take_key(compilation);
+    r = cache_get(cache, compilation->key, &compilation->kept, &err);
+    if (r < 0 && r != -ENOENT)
+        log_debug("no compiled policy from the cache", "profile", compilation->profile->name, "err",
+                  error_message(&err));
+    return r == 0;
+}
+
+static void keep(const struct compilation *compilation)
+{
+    const struct cache *cache = compiler_cache(compilation->compiler);
+    const struct compiled *compiled = compilation->compiled;
+    _cleanup_error_ struct error err = {0};
+
+    if (cache && cache_put(cache, compilation->key, compiled->data, compiled->len, &err) < 0)
+        log_debug("compiled policy is not kept", "profile", compilation->profile->name, "err",
+                  error_message(&err));
+}
+
 /* --- the stages --- */
+
+static void end_later(void *userdata)
+{
+    struct compilation *compilation = userdata;
+    _cleanup_error_ struct error err = {0};
+
+    if (compilation->failure.code) {
+        error_move(&err, &compilation->failure);
+    } else {
+        compilation->compiled->cached = true;
+        accept_blob(compilation, &compilation->kept, &err);
+    }
+    finish(compilation, &err);
+}
+
+/* The text is flat: what was compiled from it is known, or the parser makes it. */
+static void begin_compile(struct compilation *compilation)
+{
+    if (find_kept(compilation))
+        loop_timer_start(compilation->later, 0);
+    else
+        start_stage(compilation, COMPILE, compilation->compiled->text,
+                    compilation->compiled->text_len);
+}
 
 static void on_flattened(struct compilation *compilation, struct child_result *result)
 {
@@ -279,7 +339,7 @@ static void on_flattened(struct compilation *compilation, struct child_result *r
         finish(compilation, &err);
         return;
     }
-    start_stage(compilation, COMPILE, compilation->compiled->text, compilation->compiled->text_len);
+    begin_compile(compilation);
 }
 
 static void on_compiled(struct compilation *compilation, struct child_result *result)
@@ -287,7 +347,8 @@ static void on_compiled(struct compilation *compilation, struct child_result *re
     _cleanup_error_ struct error err = {0};
 
     if (succeeded(result)) {
-        accept_blob(compilation, &result->out, &err);
+        if (accept_blob(compilation, &result->out, &err) == 0)
+            keep(compilation);
         finish(compilation, &err);
         return;
     }
@@ -333,8 +394,25 @@ static void on_child(void *userdata, struct child_result *result)
     }
 }
 
+static void begin(struct compilation *compilation, bool flat)
+{
+    const struct policy_profile *profile = compilation->profile;
+    struct compiled *compiled = compilation->compiled;
+
+    if (policy_includes_check(profile->text, profile->text_len, &compilation->failure) < 0 ||
+        compiler_refresh(compilation->compiler, &compilation->failure) < 0) {
+        loop_timer_start(compilation->later, 0);
+    } else if (flat && policy_includes_none(profile->text, profile->text_len, NULL) == 0) {
+        compiled->text = xstrndup(profile->text, profile->text_len);
+        compiled->text_len = profile->text_len;
+        begin_compile(compilation);
+    } else {
+        start_stage(compilation, FLATTEN, profile->text, profile->text_len);
+    }
+}
+
 struct compilation *compiler_run(struct compiler *compiler, const struct policy_profile *profile,
-                                 compile_fn fn, void *userdata)
+                                 bool flat, compile_fn fn, void *userdata)
 {
     struct compilation *compilation = xcalloc(1, sizeof(*compilation));
 
@@ -344,14 +422,11 @@ struct compilation *compiler_run(struct compiler *compiler, const struct policy_
         .fn = fn,
         .userdata = userdata,
         .text_fd = -1,
-        .later = loop_timer_new(compiler_loop(compiler), fail_later, compilation),
+        .later = loop_timer_new(compiler_loop(compiler), end_later, compilation),
+        .kept = BUF_INIT(BLOB_SIZE_MAX),
         .compiled = xcalloc(1, sizeof(struct compiled)),
     };
-    if (policy_includes_check(profile->text, profile->text_len, &compilation->failure) < 0 ||
-        compiler_refresh(compiler, &compilation->failure) < 0)
-        loop_timer_start(compilation->later, 0);
-    else
-        start_stage(compilation, FLATTEN, profile->text, profile->text_len);
+    begin(compilation, flat);
     return compilation;
 }
 

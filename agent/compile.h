@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/compiler.h"
@@ -29,6 +30,7 @@ struct compiled {
     void *data; /* what the kernel takes */
     size_t len;
     struct blob *blob;
+    bool cached; /* no compiler has run for it now */
 };
 
 void compiled_free(struct compiled *compiled);
@@ -44,8 +46,11 @@ typedef void (*compile_fn)(void *userdata, struct compiled *compiled, const stru
 
 struct compilation;
 
-/* The profile is borrowed until `fn` is called, which happens from the loop, never from inside. */
+/*
+ * The profile is borrowed until `fn` is called, which happens from the loop, never from inside.
+ * `flat`: its text is what an earlier compilation has made of some text, and is taken as it is.
+ */
 struct compilation *compiler_run(struct compiler *compiler, const struct policy_profile *profile,
-                                 compile_fn fn, void *userdata);
+                                 bool flat, compile_fn fn, void *userdata);
 /* Kills the child; `fn` is not called. */
 void compilation_cancel(struct compilation *compilation);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/cache.h"
 #include "agent/parser.h"
 #include "agent/sandbox.h"
 #include "agent/tree.h"
@@ -16,6 +17,7 @@
 #define DEFAULT_ID 65534
 #define DEFAULT_DEADLINE_MS 60000
 #define DEFAULT_MEMORY ((size_t) 512 * 1024 * 1024)
+#define DEFAULT_CACHE ((size_t) 64 * 1024 * 1024)
 #define PROBE_DEADLINE_MS 20000
 #define MANIFEST_MAX (4 * 1024 * 1024)
 
@@ -29,6 +31,7 @@ struct identity {
 struct compiler {
     uv_loop_t *loop;
     struct parser parser;
+    struct cache *cache;
     int landlock;
 
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
@@ -271,6 +274,9 @@ int compiler_new(uv_loop_t *loop, const struct compiler_options *options, struct
 
     compiler->loop = loop;
     compiler->landlock = sandbox_landlock_abi();
+    if (options->cache)
+        compiler->cache =
+            cache_new(options->cache, options->cache_max ? options->cache_max : DEFAULT_CACHE);
     parser->includes = xstrdup(options->includes ? options->includes : DEFAULT_INCLUDES);
     parser->features = xstrdup(options->features);
     parser->uid = options->uid ? options->uid : DEFAULT_ID;
@@ -297,6 +303,7 @@ void compiler_free(struct compiler *compiler)
     if (!compiler)
         return;
     parser_done(&compiler->parser);
+    cache_free(compiler->cache);
     free(compiler->version);
     free(compiler);
 }
@@ -324,6 +331,11 @@ int compiler_landlock(const struct compiler *compiler)
 uv_loop_t *compiler_loop(const struct compiler *compiler)
 {
     return compiler->loop;
+}
+
+const struct cache *compiler_cache(const struct compiler *compiler)
+{
+    return compiler->cache;
 }
 
 const struct parser *compiler_parser(const struct compiler *compiler)

@@ -13,6 +13,7 @@
  * The node's compiler: where apparmor_parser is, which version, and an identity that changes
  * whenever it could make something else of the same text.
  */
+struct cache;
 struct compiler;
 struct parser;
 
@@ -24,6 +25,8 @@ struct compiler_options {
     gid_t gid;
     uint64_t deadline_ms; /* 0: 60 s, of each parser run */
     size_t memory_max;    /* address space; 0: 512 MiB */
+    const char *cache;    /* folder for what was compiled; NULL: nothing is kept */
+    size_t cache_max;     /* bytes; 0: 64 MiB */
 };
 
 /* Runs the parser to know it, and waits for that. Reason of failures: CompilerUnavailable. */
@@ -50,4 +53,6 @@ const char *compiler_id(const struct compiler *compiler);
 int compiler_landlock(const struct compiler *compiler);
 
 uv_loop_t *compiler_loop(const struct compiler *compiler);
+/* NULL: nothing is kept. */
+const struct cache *compiler_cache(const struct compiler *compiler);
 const struct parser *compiler_parser(const struct compiler *compiler);

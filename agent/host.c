@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/host.h"
 
+#include "lib/base/alloc.h"
+
 void host_init(struct host *host, struct kernel *kernel, const struct host_options *options)
 {
+    char *cache = xasprintf("%s/var/cache/apparmor-operator", options->host_root);
     const struct builder_options builder = {
         .compiler =
             {
                 .parser = options->parser,
                 .includes = options->includes,
                 .features = kernel_features_path(kernel),
+                .cache = cache,
             },
         .metrics = options->metrics,
     };
@@ -19,6 +23,7 @@ void host_init(struct host *host, struct kernel *kernel, const struct host_optio
         .kernel = kernel,
         .loaded = loaded_new(kernel),
         .files = files_new(options->host_root),
+        .cache = cache,
         .builder = builder_new(options->loop, &builder),
         .records = records_new(),
         .metrics = options->metrics,
@@ -39,5 +44,6 @@ void host_done(struct host *host)
     records_free(host->records);
     loaded_free(host->loaded);
     files_free(host->files);
+    free(host->cache);
     *host = (struct host){0};
 }

@@ -18,6 +18,7 @@ struct host {
     struct kernel *kernel;
     struct loaded *loaded;
     struct files *files;
+    char *cache; /* folder of compiled policy */
     struct builder *builder;
     struct records *records;
     struct metrics *metrics;
@@ -27,7 +28,7 @@ struct host {
 struct host_options {
     uv_loop_t *loop;
     const char *node_name;
-    const char *host_root;         /* prefix of etc/apparmor.d */
+    const char *host_root;         /* prefix of etc/apparmor.d and var/cache/apparmor-operator */
     const char *parser, *includes; /* as in struct compiler_options */
     struct metrics *metrics;       /* borrowed, as is what follows */
     struct profile_events *events;

@@ -84,11 +84,20 @@ static void roll_back(struct install *install)
     record_set_marker(record, TAKE_PTR(install->old_marker));
 }
 
+static void blob_names(const struct blob *blob, struct strv *ret)
+{
+    for (size_t i = 0; i < blob->count; i++)
+        strv_add(ret, blob->profiles[i].name);
+}
+
 static int verify(const struct install *install, struct error *err)
 {
     struct loaded *loaded = install->host->loaded;
+    _cleanup_strv_ struct strv names = {0};
     const char *name;
-    int r = loaded_refresh(loaded, err);
+
+    blob_names(install->compiled->blob, &names);
+    int r = loaded_refresh(loaded, &names, err);
 
     if (r < 0)
         return r;
@@ -163,13 +172,11 @@ static int claim(struct install *install, struct error *err)
 {
     _cleanup_strv_ struct strv names = {0};
     struct record *record = install->record;
-    const struct blob *blob = install->compiled->blob;
-    int r = loaded_refresh(install->host->loaded, err);
 
+    blob_names(install->compiled->blob, &names);
+    int r = loaded_refresh(install->host->loaded, &names, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < blob->count; i++)
-        strv_add(&names, blob->profiles[i].name);
     if (install->profile == record->spec)
         strv_copy(&record->claims, &names);
     return ownership_check(install->host, record, &names, err);

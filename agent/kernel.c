@@ -326,11 +326,9 @@ void kernel_remove(struct kernel *kernel, const char *name, uint64_t until_ms, k
     write_queue(kernel, job);
 }
 
-int kernel_read(const struct kernel *kernel, struct map **ret, struct error *err)
+char *kernel_profiles_path(const struct kernel *kernel)
 {
-    _cleanup_free_ char *path = xasprintf("%s/policy/profiles", kernel->path);
-
-    return kernel_profiles_read(path, ret, err);
+    return xasprintf("%s/policy/profiles", kernel->path);
 }
 
 /* --- the revision --- */

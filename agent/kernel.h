@@ -5,10 +5,8 @@
 #include <stddef.h>
 #include <uv.h>
 
-#include "agent/kernel_profiles.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
-#include "lib/base/map.h"
 
 /*
  * The kernel's AppArmor policy through securityfs and libapparmor. Writes run on the thread pool,
@@ -50,11 +48,8 @@ void kernel_load(struct kernel *kernel, const void *data, size_t len, kernel_don
 void kernel_remove(struct kernel *kernel, const char *name, uint64_t until_ms, kernel_done_fn fn,
                    void *userdata);
 
-/*
- * What is loaded, by full name (children and hats as "parent//child"; null profiles left out), read
- * back from policy/profiles. Map of struct kernel_profile.
- */
-_must_check_ int kernel_read(const struct kernel *kernel, struct map **ret, struct error *err);
+/* The folder of what is loaded, for struct kernel_profiles. The caller frees it. */
+char *kernel_profiles_path(const struct kernel *kernel);
 
 /* Calls `fn` after the policy's revision has changed, our own writes included; changes may be
  * merged. */

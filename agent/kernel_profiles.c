@@ -8,13 +8,21 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/map.h"
 
 /* Longest name of a profile that is read back; the kernel's own are below a page. */
 #define FIELD_MAX 8192
 /* Children of children do not exist today; the kernel's folders would show them. */
 #define DEPTH_MAX 8
 
-static int read_profiles(int dir, const char *parent, unsigned depth, struct map *map,
+/* Where in the tree of children a folder is read. */
+struct reading {
+    struct map *map; /* gets struct kernel_profile by full name */
+    const char *parent;
+    unsigned depth;
+};
+
+static int read_children(const struct reading *reading, int dir, const char *name,
                          struct error *err);
 
 /* One line of a file in a profile's folder. */
@@ -51,8 +59,7 @@ static int read_digest(int dir, struct kernel_profile *profile, struct buf *text
     return 0;
 }
 
-static int read_profile(int dir, const char *parent, unsigned depth, struct map *map,
-                        struct error *err)
+static int read_profile(const struct reading *reading, int dir, struct error *err)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(FIELD_MAX);
     _cleanup_free_ struct kernel_profile *profile = xcalloc(1, sizeof(*profile));
@@ -61,8 +68,9 @@ static int read_profile(int dir, const char *parent, unsigned depth, struct map 
     if (r < 0)
         return r;
     /* The file has the last part of a child's name alone. */
-    _cleanup_free_ char *name =
-        parent ? xasprintf("%s//%s", parent, buf_string(&text)) : xstrdup(buf_string(&text));
+    _cleanup_free_ char *name = reading->parent
+                                    ? xasprintf("%s//%s", reading->parent, buf_string(&text))
+                                    : xstrdup(buf_string(&text));
     r = read_field(dir, "mode", &text, err);
     if (r == 0 && policy_mode_parse_kernel(buf_string(&text), &profile->mode) < 0)
         r = error_set(err, -EBADMSG, "profile %s has the unknown mode \"%s\"", name,
@@ -71,16 +79,11 @@ static int read_profile(int dir, const char *parent, unsigned depth, struct map 
         r = read_digest(dir, profile, &text, err);
     if (r < 0)
         return r;
-    map_set(map, name, TAKE_PTR(profile));
-
-    _cleanup_close_ int children = openat(dir, "profiles", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (children < 0)
-        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot open profiles");
-    return read_profiles(children, name, depth + 1, map, err);
+    map_set(reading->map, name, TAKE_PTR(profile));
+    return read_children(reading, dir, name, err);
 }
 
-static int read_entry(int dir, const char *entry, const char *parent, unsigned depth,
-                      struct map *map, struct error *err)
+static int read_entry(void *userdata, int dir, const char *entry, struct error *err)
 {
     _cleanup_error_ struct error failure = {0};
     _cleanup_close_ int profile = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -89,7 +92,7 @@ static int read_entry(int dir, const char *entry, const char *parent, unsigned d
     if (profile < 0)
         r = error_set_errno(&failure, -errno, "cannot open it");
     else
-        r = read_profile(profile, parent, depth, map, &failure);
+        r = read_profile(userdata, profile, &failure);
     /* It was removed or replaced meanwhile; the new revision has us read again. */
     if (r == -ENOENT || r == -ESRCH || r == -ENODEV)
         return 0;
@@ -100,13 +103,10 @@ static int read_entry(int dir, const char *entry, const char *parent, unsigned d
     return 0;
 }
 
-/* Reads the folders of `dir`; children add theirs to the names. */
-static int read_profiles(int dir, const char *parent, unsigned depth, struct map *map,
-                         struct error *err)
+static int each_folder(int dir,
+                       int (*fn)(void *userdata, int dir, const char *entry, struct error *err),
+                       void *userdata, struct error *err)
 {
-    if (depth == DEPTH_MAX)
-        return error_set(err, -ELOOP, "profiles are nested more than %d levels deep", DEPTH_MAX);
-
     int copy = fcntl(dir, F_DUPFD_CLOEXEC, 3);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
     if (!stream) {
@@ -120,26 +120,184 @@ static int read_profiles(int dir, const char *parent, unsigned depth, struct map
     const struct dirent *entry;
     while (r == 0 && (errno = 0, entry = readdir(stream)))
         if (entry->d_name[0] != '.')
-            r = read_entry(dir, entry->d_name, parent, depth, map, err);
+            r = fn(userdata, dir, entry->d_name, err);
     if (r == 0 && errno)
         r = error_set_errno(err, -errno, "cannot list profiles");
     closedir(stream);
     return r;
 }
 
-int kernel_profiles_read(const char *path, struct map **ret, struct error *err)
+/* Children add their names to their parents'. */
+static int read_children(const struct reading *reading, int dir, const char *name,
+                         struct error *err)
 {
-    _cleanup_(map_freep) struct map *map = map_new(free);
-    _cleanup_close_ int dir = -1;
+    struct reading below = {.map = reading->map, .parent = name, .depth = reading->depth + 1};
+    _cleanup_close_ int children = openat(dir, "profiles", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    int r = fs_open_dir(AT_FDCWD, path, &dir, err);
+    if (children < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot open profiles");
+    if (below.depth == DEPTH_MAX)
+        return error_set(err, -ELOOP, "profiles are nested more than %d levels deep", DEPTH_MAX);
+    return each_folder(children, read_entry, &below, err);
+}
+
+/* --- as last read --- */
+
+/* One of the outermost folders: a profile with its children. */
+struct folder {
+    uint64_t read_at;  /* the change after which it was read; 0: never */
+    bool there;        /* at the last listing */
+    struct strv names; /* full ones */
+};
+
+struct kernel_profiles {
+    char *path;
+    struct map *folders;  /* by the kernel's name for them */
+    struct map *profiles; /* by full name */
+    uint64_t change;      /* counts changes */
+    uint64_t listed_at;
+};
+
+static void folder_free(void *folder)
+{
+    strv_done(&((struct folder *) folder)->names);
+    free(folder);
+}
+
+struct kernel_profiles *kernel_profiles_new(const char *path)
+{
+    struct kernel_profiles *profiles = xcalloc(1, sizeof(*profiles));
+
+    profiles->path = xstrdup(path);
+    profiles->folders = map_new(folder_free);
+    profiles->profiles = map_new(free);
+    profiles->change = 1;
+    return profiles;
+}
+
+void kernel_profiles_free(struct kernel_profiles *profiles)
+{
+    if (!profiles)
+        return;
+    map_free(profiles->folders);
+    map_free(profiles->profiles);
+    free(profiles->path);
+    free(profiles);
+}
+
+void kernel_profiles_changed(struct kernel_profiles *profiles)
+{
+    profiles->change++;
+}
+
+static void forget(struct kernel_profiles *profiles, struct folder *folder)
+{
+    for (size_t i = 0; i < folder->names.len; i++)
+        map_remove(profiles->profiles, folder->names.items[i]);
+    strv_done(&folder->names);
+}
+
+static void forget_gone(struct kernel_profiles *profiles)
+{
+    struct folder *folder;
+    const char *entry;
+    size_t position = 0;
+
+    while (map_next(profiles->folders, &position, &entry, (void **) &folder)) {
+        if (folder->there)
+            continue;
+        forget(profiles, folder);
+        map_remove(profiles->folders, entry);
+    }
+}
+
+static int see(void *userdata, int dir _unused_, const char *entry, struct error *err _unused_)
+{
+    struct map *folders = userdata;
+    struct folder *folder = map_get(folders, entry);
+
+    if (!folder) {
+        folder = xcalloc(1, sizeof(*folder));
+        map_set(folders, entry, folder);
+    }
+    folder->there = true;
+    return 0;
+}
+
+static int list(struct kernel_profiles *profiles, int dir, struct error *err)
+{
+    struct folder *folder;
+    size_t position = 0;
+
+    while (map_next(profiles->folders, &position, NULL, (void **) &folder))
+        folder->there = false;
+    int r = each_folder(dir, see, profiles->folders, err);
     if (r < 0)
         return r;
-    r = read_profiles(dir, NULL, 0, map, err);
-    if (r < 0) {
-        error_wrap(err, "cannot read back the policy in %s", path);
-        return r;
-    }
-    *ret = TAKE_PTR(map);
+    forget_gone(profiles);
+    profiles->listed_at = profiles->change;
     return 0;
+}
+
+static int read_folder(struct kernel_profiles *profiles, int dir, const char *entry,
+                       struct folder *folder, struct error *err)
+{
+    _cleanup_(map_freep) struct map *found = map_new(free);
+    struct reading reading = {.map = found};
+    const char *name;
+    void *profile;
+    size_t position = 0;
+
+    int r = read_entry(&reading, dir, entry, err);
+    if (r < 0)
+        return r;
+    forget(profiles, folder);
+    while (map_next(found, &position, &name, &profile)) {
+        strv_add(&folder->names, name);
+        map_set(profiles->profiles, name, profile);
+        map_take(found, name);
+    }
+    /* One that was on its way out is listed no more, or has come back. */
+    folder->read_at = folder->names.len ? profiles->change : 0;
+    return 0;
+}
+
+static bool is_asked_for(const struct folder *folder, const struct strv *names)
+{
+    if (!names || !folder->read_at)
+        return true;
+    for (size_t i = 0; i < folder->names.len; i++)
+        if (strv_contains(names, folder->names.items[i]))
+            return true;
+    return false;
+}
+
+int kernel_profiles_refresh(struct kernel_profiles *profiles, const struct strv *names,
+                            struct error *err)
+{
+    _cleanup_close_ int dir = -1;
+    struct folder *folder;
+    const char *entry;
+    size_t position = 0;
+
+    int r = fs_open_dir(AT_FDCWD, profiles->path, &dir, err);
+    if (r == 0 && profiles->listed_at != profiles->change)
+        r = list(profiles, dir, err);
+    while (r == 0 && map_next(profiles->folders, &position, &entry, (void **) &folder))
+        if (folder->read_at != profiles->change && is_asked_for(folder, names))
+            r = read_folder(profiles, dir, entry, folder, err);
+    if (r < 0)
+        error_wrap(err, "cannot read back the policy in %s", profiles->path);
+    return r;
+}
+
+const struct kernel_profile *kernel_profiles_get(const struct kernel_profiles *profiles,
+                                                 const char *name)
+{
+    return map_get(profiles->profiles, name);
+}
+
+size_t kernel_profiles_count(const struct kernel_profiles *profiles)
+{
+    return map_size(profiles->profiles);
 }

@@ -3,7 +3,7 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
-#include "lib/base/map.h"
+#include "lib/base/strv.h"
 #include "lib/policy/mode.h"
 
 /* What the kernel shows of a profile that it holds. */
@@ -14,8 +14,28 @@ struct kernel_profile {
 };
 
 /*
- * Reads securityfs' folder policy/profiles: map of struct kernel_profile by full name (children and
- * hats as "parent//child"; null profiles have no folder). A profile that goes meanwhile is left
- * out.
+ * The profiles of securityfs' folder policy/profiles as they were last read, by full name (children
+ * and hats as "parent//child"; null profiles have no folder). A profile that goes while it is read
+ * is left out.
  */
-_must_check_ int kernel_profiles_read(const char *path, struct map **ret, struct error *err);
+struct kernel_profiles;
+
+/* `path` of the folder; nothing is read yet. */
+struct kernel_profiles *kernel_profiles_new(const char *path);
+void kernel_profiles_free(struct kernel_profiles *profiles);
+DEFINE_CLEANUP(struct kernel_profiles *, kernel_profiles_free)
+
+/* Policy has changed: what was read is old. */
+void kernel_profiles_changed(struct kernel_profiles *profiles);
+/*
+ * Reads what is old: which profiles there are, and of those that were known all (`names` NULL) or
+ * these alone, children and hats with their parents. A failure leaves the answers below as they
+ * were, but for those that were read before it.
+ */
+_must_check_ int kernel_profiles_refresh(struct kernel_profiles *profiles, const struct strv *names,
+                                         struct error *err);
+
+/* NULL: there is none of that name. */
+const struct kernel_profile *kernel_profiles_get(const struct kernel_profiles *profiles,
+                                                 const char *name);
+size_t kernel_profiles_count(const struct kernel_profiles *profiles);

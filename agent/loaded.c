@@ -3,22 +3,20 @@
 
 #include <string.h>
 
+#include "agent/kernel_profiles.h"
 #include "agent/records.h"
 #include "lib/base/alloc.h"
 
 struct loaded {
-    const struct kernel *kernel;
-    struct map *profiles; /* struct kernel_profile by full name */
-    bool stale;
+    struct kernel_profiles *profiles;
 };
 
 struct loaded *loaded_new(const struct kernel *kernel)
 {
     struct loaded *loaded = xcalloc(1, sizeof(*loaded));
+    _cleanup_free_ char *path = kernel_profiles_path(kernel);
 
-    loaded->kernel = kernel;
-    loaded->profiles = map_new(NULL);
-    loaded->stale = true;
+    loaded->profiles = kernel_profiles_new(path);
     return loaded;
 }
 
@@ -26,34 +24,23 @@ void loaded_free(struct loaded *loaded)
 {
     if (!loaded)
         return;
-    map_free(loaded->profiles);
+    kernel_profiles_free(loaded->profiles);
     free(loaded);
 }
 
 void loaded_invalidate(struct loaded *loaded)
 {
-    loaded->stale = true;
+    kernel_profiles_changed(loaded->profiles);
 }
 
-int loaded_refresh(struct loaded *loaded, struct error *err)
+int loaded_refresh(struct loaded *loaded, const struct strv *names, struct error *err)
 {
-    struct map *profiles;
-    int r;
-
-    if (!loaded->stale)
-        return 0;
-    r = kernel_read(loaded->kernel, &profiles, err);
-    if (r < 0)
-        return r;
-    map_free(loaded->profiles);
-    loaded->profiles = profiles;
-    loaded->stale = false;
-    return 0;
+    return kernel_profiles_refresh(loaded->profiles, names, err);
 }
 
 bool loaded_has(const struct loaded *loaded, const char *name)
 {
-    return map_has(loaded->profiles, name);
+    return kernel_profiles_get(loaded->profiles, name) != NULL;
 }
 
 static bool content_matches(const struct kernel_profile *kernel, const struct marker_profile *own)
@@ -71,7 +58,8 @@ bool loaded_matches(const struct loaded *loaded, const struct marker *marker)
     for (size_t i = 0; i < marker->count; i++) {
         const struct marker_profile *own = &marker->profiles[i];
 
-        if (!marker_is_leftover(own) && !content_matches(map_get(loaded->profiles, own->name), own))
+        if (!marker_is_leftover(own) &&
+            !content_matches(kernel_profiles_get(loaded->profiles, own->name), own))
             return false;
     }
     return true;
@@ -81,7 +69,7 @@ bool loaded_present(const struct loaded *loaded, const struct marker *marker)
 {
     for (size_t i = 0; i < marker->count; i++)
         if (!marker_is_leftover(&marker->profiles[i]) &&
-            !map_has(loaded->profiles, marker->profiles[i].name))
+            !loaded_has(loaded, marker->profiles[i].name))
             return false;
     return true;
 }
@@ -89,7 +77,8 @@ bool loaded_present(const struct loaded *loaded, const struct marker *marker)
 const char *loaded_mode_mismatch(const struct loaded *loaded, const struct blob *blob)
 {
     for (size_t i = 0; i < blob->count; i++) {
-        const struct kernel_profile *kernel = map_get(loaded->profiles, blob->profiles[i].name);
+        const struct kernel_profile *kernel =
+            kernel_profiles_get(loaded->profiles, blob->profiles[i].name);
 
         if (!kernel || kernel->mode != blob->profiles[i].mode)
             return blob->profiles[i].name;
@@ -104,7 +93,7 @@ enum policy_mode loaded_names(const struct loaded *loaded, const struct marker *
 
     for (size_t i = 0; i < marker->count; i++) {
         const struct marker_profile *own = &marker->profiles[i];
-        const struct kernel_profile *kernel = map_get(loaded->profiles, own->name);
+        const struct kernel_profile *kernel = kernel_profiles_get(loaded->profiles, own->name);
 
         if (!kernel || marker_is_leftover(own))
             continue;

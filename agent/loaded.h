@@ -10,7 +10,8 @@
 
 /*
  * What the kernel holds, as last read back, and how that compares with what we own. Read again only
- * after something has changed.
+ * after something has changed, and then only as much as a question is about: among a thousand
+ * profiles one load costs the reading of one.
  */
 struct loaded;
 
@@ -19,11 +20,13 @@ struct loaded *loaded_new(const struct kernel *kernel);
 void loaded_free(struct loaded *loaded);
 DEFINE_CLEANUP(struct loaded *, loaded_free)
 
-/* The next question reads the kernel again. */
+/* Policy has changed: what is known is old. */
 void loaded_invalidate(struct loaded *loaded);
-/* Reads the kernel if need be. While this fails, the answers below are those of the last success.
+/*
+ * Reads from the kernel what is old of these profiles, which may be none, and which others there
+ * are; `names` NULL: everything. While this fails, the answers below are old ones.
  */
-_must_check_ int loaded_refresh(struct loaded *loaded, struct error *err);
+_must_check_ int loaded_refresh(struct loaded *loaded, const struct strv *names, struct error *err);
 
 bool loaded_has(const struct loaded *loaded, const char *name);
 /* Every profile of the marker but leftovers is in the kernel, with that content. */

@@ -26,6 +26,7 @@ enum profile_phase {
 /* Reasons of the agent's own; those of the compiler are in agent/compile.h. */
 #define REASON_NAME_CONFLICT "NameConflict"    /* another AppArmorProfile owns the name */
 #define REASON_NOT_OWNED "NotOwned"            /* kernel or folder have it from elsewhere */
+#define REASON_CONTESTED "Contested"           /* something else keeps changing it, too */
 #define REASON_ORPHANED "Orphaned"             /* the object is gone, nobody deleted it */
 #define REASON_FETCH_FAILED "FetchFailed"      /* the object could not be read */
 #define REASON_INVALID "InvalidProfile"        /* the object is no valid AppArmorProfile */

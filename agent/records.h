@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/profile_state.h"
+#include "agent/repairs.h"
 #include "lib/base/map.h"
 #include "lib/policy/marker.h"
 #include "lib/policy/profile.h"
@@ -28,6 +29,7 @@ struct record {
     bool releasing;   /* deleted or deselected: hands its names over and goes */
     uint64_t told_ms; /* when the details of what it waits for were last told */
     uint64_t lost_ms; /* since when the kernel lacks what the label promises; 0: it does not */
+    struct repairs repairs;
 };
 
 struct records;

@@ -23,6 +23,7 @@ struct agent_reconciler {
     struct kube_workqueue *queue;
     struct drain *drain;
     struct loop_timer *drift_timer;
+    uint64_t drift_checked_ms;
     struct round *rounds; /* under way */
     bool decided;
 };

@@ -7,6 +7,7 @@
 #include "agent/agent_metrics.h"
 #include "agent/ownership.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 #define OWN_TEXT_MAX (16 * 1024 * 1024)
@@ -41,6 +42,37 @@ static void drain_leftovers(struct agent_reconciler *reconciler, struct record *
         drain_clear(reconciler->drain, record->name);
 }
 
+static const char contested_message[] =
+    "something else on this node keeps removing or changing its profiles, and they are put back no "
+    "more than 5 times a minute: find the program that does it";
+
+/* How long until it may be put back once more; 0 while nobody else insists. */
+static uint64_t contested_ms(const struct record *record)
+{
+    return repairs_wait_ms(&record->repairs, clock_monotonic_ms());
+}
+
+/* The end of a round whose profiles are all in the kernel. */
+static void show_loaded(struct round *round)
+{
+    const struct record *record = round_record(round);
+    const struct source *source = round->reconciler->options.source;
+    uint64_t wait_ms = contested_ms(record);
+
+    if (!round->wanted && source->ops->synced(source))
+        round_show(
+            round, PROFILE_LOADED, REASON_ORPHANED,
+            "its object is gone though nobody has deleted it: it stays until the object returns");
+    else if (wait_ms)
+        round_show(round, PROFILE_LOADED, REASON_CONTESTED, contested_message);
+    else
+        round_show(round, PROFILE_LOADED, NULL, NULL);
+    if (wait_ms)
+        round_end(round, KUBE_REQUEUE_AFTER, wait_ms);
+    else
+        round_done(round);
+}
+
 void round_settle(struct round *round)
 {
     struct agent_reconciler *reconciler = round->reconciler;
@@ -54,25 +86,27 @@ void round_settle(struct round *round)
     record->lost_ms = 0;
     record_drop_text(record);
     drain_leftovers(reconciler, record);
-    if (round->wanted || !source->ops->synced(source))
-        round_show(round, PROFILE_LOADED, NULL, NULL);
-    else
-        round_show(
-            round, PROFILE_LOADED, REASON_ORPHANED,
-            "its object is gone though nobody has deleted it: it stays until the object returns");
-    round_done(round);
+    show_loaded(round);
 }
 
 /* --- loading again what our file says --- */
 
-static void count_repair(const struct round *round, enum profile_phase before)
+/* After a restart of the node nobody has taken it away. */
+static bool is_repair(const struct record *record)
+{
+    return record->state.phase != PROFILE_UNDECIDED;
+}
+
+static void count_repair(const struct round *round)
 {
     const struct host *host = round->reconciler->host;
+    struct record *record = round_record(round);
 
-    if (before == PROFILE_UNDECIDED)
-        return; /* the node has restarted: nobody took it away */
+    if (!is_repair(record))
+        return;
+    repairs_count(&record->repairs, clock_monotonic_ms());
     metrics_add(host->metrics, METRIC_REPAIRS, 1, NULL);
-    profile_events_repaired(host->events, round_record(round));
+    profile_events_repaired(host->events, record);
     log_warn("repaired: something else had changed or removed the policy", "profile", round->key,
              "node", host->node_name);
 }
@@ -93,7 +127,7 @@ static void on_restored(void *userdata, enum install_stage stage, const struct e
 
     round->install = NULL;
     if (stage == INSTALL_DONE) {
-        count_repair(round, record->state.phase);
+        count_repair(round);
         if (own_is_wanted(round) || !round->wanted) {
             round_settle(round);
             return;
@@ -135,12 +169,24 @@ static int read_own(const struct round *round, struct policy_profile **ret, stru
     return 0;
 }
 
+static void leave_contested(struct round *round, uint64_t wait_ms)
+{
+    round_check_lost(round);
+    round_show(round, PROFILE_FAILED, REASON_CONTESTED, contested_message);
+    round_end(round, KUBE_REQUEUE_AFTER, wait_ms);
+}
+
 /* What the kernel had and has lost comes back from our own file, which needs no API server. */
 void round_restore(struct round *round)
 {
     const struct host *host = round->reconciler->host;
     struct record *record = round_record(round);
     _cleanup_error_ struct error err = {0};
+
+    if (is_repair(record) && contested_ms(record)) {
+        leave_contested(round, contested_ms(record));
+        return;
+    }
 
     policy_profile_free(round->own);
     round->own = NULL;

@@ -83,7 +83,7 @@ static int fs_open_parent(int dir, const char *name, const char **ret_base, int 
 }
 
 static int fs_write_temporary(int dir, const char *temporary, const char *name, const void *data,
-                              size_t len, mode_t mode, struct error *err)
+                              size_t len, mode_t mode, bool sync, struct error *err)
 {
     if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
         return error_set_errno(err, -errno, "cannot remove the stale temporary file of %s", name);
@@ -95,13 +95,13 @@ static int fs_write_temporary(int dir, const char *temporary, const char *name, 
 
     /* The umask does not apply. */
     int r = fchmod(fd, mode) < 0 ? -errno : fs_write_all(fd, data, len);
-    if (r == 0 && fsync(fd) < 0)
+    if (r == 0 && sync && fsync(fd) < 0)
         r = -errno;
     return r < 0 ? error_set_errno(err, r, "cannot write %s", name) : 0;
 }
 
-int fs_write_atomic(int dir, const char *name, const void *data, size_t len, mode_t mode,
-                    struct error *err)
+static int fs_replace(int dir, const char *name, const void *data, size_t len, mode_t mode,
+                      bool sync, struct error *err)
 {
     const char *base;
     _cleanup_close_ int parent = -1;
@@ -111,16 +111,28 @@ int fs_write_atomic(int dir, const char *name, const void *data, size_t len, mod
         return r;
 
     _cleanup_free_ char *temporary = xasprintf(".%s.tmp", base);
-    r = fs_write_temporary(parent, temporary, name, data, len, mode, err);
+    r = fs_write_temporary(parent, temporary, name, data, len, mode, sync, err);
     if (r == 0 && renameat(parent, temporary, parent, base) < 0)
         r = error_set_errno(err, -errno, "cannot replace %s", name);
     if (r < 0) {
         unlinkat(parent, temporary, 0);
         return r;
     }
-    if (fsync(parent) < 0)
+    if (sync && fsync(parent) < 0)
         return error_set_errno(err, -errno, "cannot sync the folder of %s", name);
     return 0;
+}
+
+int fs_write_atomic(int dir, const char *name, const void *data, size_t len, mode_t mode,
+                    struct error *err)
+{
+    return fs_replace(dir, name, data, len, mode, true, err);
+}
+
+int fs_write_unsynced(int dir, const char *name, const void *data, size_t len, mode_t mode,
+                      struct error *err)
+{
+    return fs_replace(dir, name, data, len, mode, false, err);
 }
 
 int fs_remove(int dir, const char *name, struct error *err)

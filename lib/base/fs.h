@@ -25,6 +25,9 @@ _must_check_ int fs_read_plain(int dir, const char *name, struct buf *out, struc
  */
 _must_check_ int fs_write_atomic(int dir, const char *name, const void *data, size_t len,
                                  mode_t mode, struct error *err);
+/* The same without syncing: after a power failure the file may be there cut short. */
+_must_check_ int fs_write_unsynced(int dir, const char *name, const void *data, size_t len,
+                                   mode_t mode, struct error *err);
 /* Removes a file and syncs its directory. A file that is not there is no error.
  */
 _must_check_ int fs_remove(int dir, const char *name, struct error *err);

@@ -60,13 +60,34 @@ test_an_api_server_restart_is_survived() {
 test_a_profile_removed_behind_our_back_is_back() {
     apply_profile e2e-drift <<<'profile e2e-drift { file, deny /drift w, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-drift
-    local digest
+    local digest compiles
     digest=$(kernel_digest node-1 e2e-drift)
+    compiles=$(agent_metric node-1 apparmor_compiles_total)
     in_node node-1 sh -c 'echo "profile e2e-drift { }" | apparmor_parser -R'
     eventually 10 'back' in_kernel node-1 e2e-drift
     in_node node-1 sh -c 'echo "profile e2e-drift { }" | apparmor_parser -rK'
     eventually 10 'replaced again' kernel_digest_is node-1 e2e-drift "$digest"
+    expect_equal 'compiled for that' "$compiles" "$(agent_metric node-1 apparmor_compiles_total)"
     expect_equal 'the label was never taken' true "$(label node-1 profile-e2e-drift)"
+}
+
+# Another program that insists: a repair answers each removal, up to five a minute.
+test_a_fight_over_a_profile_is_not_fought_for_ever() {
+    apply_profile e2e-fight <<<'profile e2e-fight { file, deny /fight w, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-fight
+    local before repairs
+    before=$(agent_metric node-1 apparmor_repairs_total)
+    in_node node-1 sh -c 'printf e2e-fight >/tmp/fight
+        (while [ -e /tmp/fight ]; do cat /tmp/fight >/sys/kernel/security/apparmor/.remove; usleep 100000; done) >/dev/null 2>&1 &'
+    eventually 30 'the node says so' node_reason_is node-1 e2e-fight Contested
+    repairs=$(($(agent_metric node-1 apparmor_repairs_total) - before))
+    in_node node-1 rm /tmp/fight
+    expect_equal 'repairs' 5 "$repairs"
+    eventually 90 'back after the fight' in_kernel node-1 e2e-fight
+    expect_equal 'the label was never taken' true "$(label node-1 profile-e2e-fight)"
+}
+node_reason_is() { # NODE PROFILE REASON
+    [ "$(k get aan "$1" -o json | jq -r --arg name "$2" '.status.profiles[] | select(.name == $name) | .reason')" = "$3" ]
 }
 
 test_labels_that_others_change_are_put_right() {

@@ -77,7 +77,7 @@ static struct outcome compile_profile(struct compiler *with, const struct policy
 {
     struct outcome outcome = {0};
 
-    compiler_run(with, profile, record, &outcome);
+    compiler_run(with, profile, false, record, &outcome);
     cr_assert_eq(outcome.calls, 0, "never from inside compiler_run()");
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(outcome.calls, 1);
@@ -515,7 +515,8 @@ Test(compile, can_be_cancelled_at_any_time)
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         for (int turns = 0; turns < 3; turns++) {
             struct policy_profile profile = profile_of(texts[i]);
-            struct compilation *compilation = compiler_run(compiler, &profile, record, &outcome);
+            struct compilation *compilation =
+                compiler_run(compiler, &profile, false, record, &outcome);
             for (int k = 0; k < turns && outcome.calls == 0; k++)
                 uv_run(&loop, UV_RUN_ONCE);
             if (outcome.calls == 0)
@@ -538,7 +539,7 @@ Test(compile, several_at_once_do_not_mix)
     for (int i = 0; i < 8; i++) {
         snprintf(texts[i], sizeof(texts[i]), "profile p%d {\n}\n", i);
         profiles[i] = profile_of(texts[i]);
-        compiler_run(compiler, &profiles[i], record, &outcomes[i]);
+        compiler_run(compiler, &profiles[i], false, record, &outcomes[i]);
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     for (int i = 0; i < 8; i++) {
@@ -548,6 +549,86 @@ Test(compile, several_at_once_do_not_mix)
         cr_assert_str_eq(outcomes[i].compiled->blob->profiles[0].name, name);
         outcome_done(&outcomes[i]);
     }
+}
+
+/* --- the cache --- */
+
+static struct outcome compile_flat(struct compiler *with, const char *text)
+{
+    struct policy_profile profile = profile_of(text);
+    struct outcome outcome = {0};
+
+    compiler_run(with, &profile, true, record, &outcome);
+    cr_assert_eq(outcome.calls, 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(outcome.calls, 1);
+    return outcome;
+}
+
+static struct compiler *compiler_with_cache(const char *folder)
+{
+    const struct compiler_options options = {.features = FEATURES, .cache = folder};
+    _cleanup_error_ struct error err = {0};
+    struct compiler *with;
+
+    cr_assert_eq(compiler_new(&loop, &options, &with, &err), 0, "%s", error_message(&err));
+    return with;
+}
+
+Test(compile, the_same_text_is_compiled_once)
+{
+    char root[] = "/tmp/compile_test.XXXXXX";
+    cr_assert(mkdtemp(root));
+    _cleanup_free_ char *folder = xasprintf("%s/cache", root);
+    _cleanup_free_ char *command = xasprintf("rm -rf %s", root);
+    _cleanup_(compiler_freep) struct compiler *with = compiler_with_cache(folder);
+    const char *text = "include <tunables/global>\nprofile a { @{HOME}/x r, }\n";
+    struct policy_profile profile = profile_of(text);
+
+    _cleanup_outcome_ struct outcome first = compile_profile(with, &profile);
+    cr_assert_eq(first.err.code, 0, "%s", error_message(&first.err));
+    cr_assert_not(first.compiled->cached);
+    _cleanup_outcome_ struct outcome second = compile_profile(with, &profile);
+    cr_assert(second.compiled->cached);
+    _cleanup_outcome_ struct outcome flat = compile_flat(with, first.compiled->text);
+    cr_assert(flat.compiled->cached);
+    cr_assert_str_eq(flat.compiled->text, first.compiled->text);
+    cr_assert_eq(flat.compiled->len, first.compiled->len);
+    cr_assert_eq(memcmp(flat.compiled->data, first.compiled->data, first.compiled->len), 0);
+
+    /* A change of what it says, a line break no less, is another text. */
+    _cleanup_outcome_ struct outcome other = compile_flat(with, "profile a { /y r, }\n");
+    cr_assert_not(other.compiled->cached);
+    cr_assert_eq(system(command), 0);
+    _cleanup_outcome_ struct outcome lost = compile_flat(with, first.compiled->text);
+    cr_assert_not(lost.compiled->cached);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(compile, what_the_cache_has_is_checked_for_the_object_that_wants_it)
+{
+    char root[] = "/tmp/compile_test.XXXXXX";
+    cr_assert(mkdtemp(root));
+    _cleanup_free_ char *command = xasprintf("rm -rf %s", root);
+    _cleanup_(compiler_freep) struct compiler *with = compiler_with_cache(root);
+    struct policy_profile profile = profile_of("profile a /usr/bin/a { /y r, }\n");
+
+    profile.allow_host_attachment = true;
+    _cleanup_outcome_ struct outcome allowed = compile_profile(with, &profile);
+    cr_assert_eq(allowed.err.code, 0, "%s", error_message(&allowed.err));
+    profile.allow_host_attachment = false;
+    _cleanup_outcome_ struct outcome refused = compile_profile(with, &profile);
+    cr_assert_str_eq(error_reason(&refused.err, ""), "HostAttachment");
+    cr_assert_eq(system(command), 0);
+}
+
+Test(compile, a_text_that_calls_itself_flat_and_is_not_is_flattened)
+{
+    _cleanup_outcome_ struct outcome outcome =
+        compile_flat(compiler, "include <tunables/global>\nprofile a { @{HOME}/x r, }\n");
+
+    cr_assert_eq(outcome.err.code, 0, "%s", error_message(&outcome.err));
+    cr_assert_null(strstr(outcome.compiled->text, "include"));
 }
 
 /* --- what distributions ship --- */

@@ -184,7 +184,7 @@ static struct outcome compile(struct compiler *compiler, const char *text)
         .text_len = strlen(text),
     };
 
-    compiler_run(compiler, &profile, record, &outcome);
+    compiler_run(compiler, &profile, false, record, &outcome);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(outcome.calls, 1);
     return outcome;

@@ -16,6 +16,7 @@
 /* A folder that looks like securityfs' policy/profiles. What the kernel itself shows is tested in
  * guests with AppArmor. */
 static char root[] = "/tmp/kernel-profiles-test-XXXXXX";
+static struct kernel_profiles *profiles;
 
 static char *path_of(const char *name)
 {
@@ -37,6 +38,7 @@ static void make_tree(void)
     put("web.1/name", "web\n");
     put("web.1/mode", "enforce\n");
     put("web.1/sha1", "a9993e364706816aba3e25717850c26c9cd0d89d\n");
+    profiles = kernel_profiles_new(root);
 }
 
 static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
@@ -45,29 +47,46 @@ static int remove_entry(const char *path, const struct stat *st _unused_, int fl
     return remove(path);
 }
 
+static void remove_below(const char *name)
+{
+    _cleanup_free_ char *path = path_of(name);
+
+    nftw(path, remove_entry, 64, FTW_DEPTH | FTW_PHYS);
+}
+
 static void remove_tree(void)
 {
-    nftw(root, remove_entry, 64, FTW_DEPTH | FTW_PHYS);
+    kernel_profiles_free(profiles);
+    profiles = NULL;
+    remove_below("");
 }
 
 TestSuite(kernel_profiles, .init = make_tree, .fini = remove_tree, .timeout = 30);
 
-static struct map *read_back(void)
+static void refresh(const char *name)
 {
+    _cleanup_strv_ struct strv names = {0};
     _cleanup_error_ struct error err = {0};
-    struct map *map = NULL;
 
-    cr_assert_eq(kernel_profiles_read(root, &map, &err), 0, "%s", error_message(&err));
-    return map;
+    if (name)
+        strv_add(&names, name);
+    cr_assert_eq(kernel_profiles_refresh(profiles, name ? &names : NULL, &err), 0, "%s",
+                 error_message(&err));
+}
+
+static enum policy_mode mode_of(const char *name)
+{
+    const struct kernel_profile *profile = kernel_profiles_get(profiles, name);
+
+    return profile ? profile->mode : POLICY_MODE_UNSET;
 }
 
 static void assert_fails(int code, const char *message)
 {
     _cleanup_error_ struct error err = {0};
-    struct map *map = NULL;
 
-    cr_assert_eq(kernel_profiles_read(root, &map, &err), code);
-    cr_assert_null(map);
+    kernel_profiles_changed(profiles);
+    cr_assert_eq(kernel_profiles_refresh(profiles, NULL, &err), code);
     cr_assert_not_null(strstr(error_message(&err), message), "%s", error_message(&err));
 }
 
@@ -81,21 +100,21 @@ Test(kernel_profiles, are_read_with_their_children)
     put("web.1/profiles/kid.2/mode", "kill\n");
     put("web.1/profiles/kid.2/profiles/hat.3/name", "hat\n");
     put("web.1/profiles/kid.2/profiles/hat.3/mode", "unconfined\n");
-    _cleanup_(map_freep) struct map *map = read_back();
     const struct kernel_profile *profile;
 
-    cr_assert_eq(map_size(map), 4);
-    profile = map_get(map, "web");
+    refresh(NULL);
+    cr_assert_eq(kernel_profiles_count(profiles), 4);
+    profile = kernel_profiles_get(profiles, "web");
     cr_assert_eq(profile->mode, POLICY_ENFORCE);
     cr_assert_eq(profile->digest_type, DIGEST_SHA1);
     cr_assert_str_eq(profile->digest, "a9993e364706816aba3e25717850c26c9cd0d89d");
-    profile = map_get(map, "/usr/bin/x y");
+    profile = kernel_profiles_get(profiles, "/usr/bin/x y");
     cr_assert_eq(profile->mode, POLICY_COMPLAIN);
     cr_assert_eq(profile->digest_type, DIGEST_SHA256);
-    profile = map_get(map, "web//kid");
+    profile = kernel_profiles_get(profiles, "web//kid");
     cr_assert_eq(profile->mode, POLICY_KILL);
     cr_assert_str_eq(profile->digest, "");
-    profile = map_get(map, "web//kid//hat");
+    profile = kernel_profiles_get(profiles, "web//kid//hat");
     cr_assert_eq(profile->mode, POLICY_UNCONFINED);
 }
 
@@ -104,8 +123,67 @@ Test(kernel_profiles, one_that_goes_meanwhile_is_left_out)
     _cleanup_free_ char *mode = path_of("web.1/mode");
 
     unlink(mode);
-    _cleanup_(map_freep) struct map *map = read_back();
-    cr_assert_eq(map_size(map), 0);
+    refresh(NULL);
+    cr_assert_eq(kernel_profiles_count(profiles), 0);
+    /* It was one that came, and was not whole yet. */
+    put("web.1/mode", "complain\n");
+    refresh("other");
+    cr_assert_eq(mode_of("web"), POLICY_COMPLAIN);
+}
+
+Test(kernel_profiles, only_what_is_old_and_asked_for_is_read_again)
+{
+    put("api.2/name", "api\n");
+    put("api.2/mode", "enforce\n");
+    put("api.2/profiles/kid.3/name", "kid\n");
+    put("api.2/profiles/kid.3/mode", "enforce\n");
+    refresh("none");
+    cr_assert_eq(kernel_profiles_count(profiles), 3, "what was never read always is");
+
+    put("web.1/mode", "complain\n");
+    put("api.2/mode", "complain\n");
+    put("api.2/profiles/kid.3/mode", "kill\n");
+    refresh(NULL);
+    cr_assert_eq(mode_of("web"), POLICY_ENFORCE, "nobody has said that anything changed");
+    kernel_profiles_changed(profiles);
+    refresh("api//kid");
+    cr_assert_eq(mode_of("api"), POLICY_COMPLAIN);
+    cr_assert_eq(mode_of("api//kid"), POLICY_KILL);
+    cr_assert_eq(mode_of("web"), POLICY_ENFORCE);
+    refresh(NULL);
+    cr_assert_eq(mode_of("web"), POLICY_COMPLAIN);
+}
+
+Test(kernel_profiles, those_that_come_and_go_are_always_noticed)
+{
+    refresh(NULL);
+    put("web.4/name", "web\n");
+    put("web.4/mode", "kill\n");
+    put("new.5/name", "new\n");
+    put("new.5/mode", "enforce\n");
+    put("new.5/profiles/kid.6/name", "kid\n");
+    put("new.5/profiles/kid.6/mode", "enforce\n");
+    remove_below("web.1");
+    kernel_profiles_changed(profiles);
+    refresh("none");
+    cr_assert_eq(mode_of("web"), POLICY_KILL, "removed and loaded again");
+    cr_assert_eq(mode_of("new//kid"), POLICY_ENFORCE);
+    remove_below("new.5");
+    kernel_profiles_changed(profiles);
+    refresh("none");
+    cr_assert_eq(kernel_profiles_count(profiles), 1);
+}
+
+Test(kernel_profiles, a_child_that_is_no_more_is_dropped)
+{
+    put("web.1/profiles/kid.2/name", "kid\n");
+    put("web.1/profiles/kid.2/mode", "enforce\n");
+    refresh(NULL);
+    cr_assert_eq(kernel_profiles_count(profiles), 2);
+    remove_below("web.1/profiles");
+    kernel_profiles_changed(profiles);
+    refresh("web");
+    cr_assert_eq(kernel_profiles_count(profiles), 1);
 }
 
 Test(kernel_profiles, what_is_not_understood_is_named)
@@ -134,6 +212,6 @@ Test(kernel_profiles, are_not_followed_for_ever)
 
 Test(kernel_profiles, must_be_there)
 {
-    remove_tree();
+    remove_below("");
     assert_fails(-ENOENT, root);
 }
