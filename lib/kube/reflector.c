@@ -16,7 +16,7 @@
 #define PAGE_SIZE 500
 #define WATCH_MIN_S 300
 #define WATCH_MAX_S 600
-/* A watch that ends sooner and empty is a failure: something closes connections. */
+/* A watch that ends sooner and brings nothing new is a failure: something closes connections. */
 #define SHORT_WATCH_MS 1000
 /* Until when the initial events of a WatchList must be complete. */
 #define INITIAL_EVENTS_MS 60000
@@ -58,7 +58,8 @@ struct reflector {
     bool missing;     /* since the last list that succeeded */
     bool was_missing; /* ever */
     uint64_t watch_started_at;
-    uint64_t watch_events;
+    bool watch_opened;   /* the server has accepted it */
+    bool watch_advanced; /* it has brought another version than the one it began with */
 
     unsigned busy; /* a hook is on the stack */
     bool freed;
@@ -109,6 +110,7 @@ static void set_version(struct reflector *reflector, const char *version)
         return;
     free(reflector->version);
     reflector->version = xstrdup(version);
+    reflector->watch_advanced = true;
 }
 
 static void established(struct reflector *reflector)
@@ -259,6 +261,7 @@ static void on_watch_opened(void *userdata)
 {
     struct reflector *reflector = userdata;
 
+    reflector->watch_opened = true;
     if (reflector->phase == PHASE_WATCH)
         established(reflector);
 }
@@ -304,7 +307,6 @@ static void on_watch_event(void *userdata, enum watch_event type, cJSON *json)
     struct reflector *reflector = userdata;
     struct kube_object *object;
 
-    reflector->watch_events++;
     if (type == WATCH_BOOKMARK) {
         on_bookmark(reflector, json);
         return;
@@ -323,6 +325,12 @@ static void on_watch_event(void *userdata, enum watch_event type, cJSON *json)
     (void) leave(reflector);
 }
 
+/* What came is no watch, or no event: the server, or something before it, is at fault. */
+static bool is_garbled(const struct error *err)
+{
+    return err->code == -EBADMSG;
+}
+
 /* The end of a WatchList before its list was complete. */
 static void on_watch_list_done(struct reflector *reflector, uint64_t retry_after_ms,
                                const struct error *err)
@@ -338,8 +346,9 @@ static void on_watch_list_done(struct reflector *reflector, uint64_t retry_after
         synchronize(reflector);
         return;
     }
-    if (err->http_status == 0 && !kube_error_is_transport(err))
-        reflector->list_next = true; /* the stream could not be understood */
+    /* What broke off, or could not be understood, would do so again at the same place. */
+    if (reflector->watch_opened || is_garbled(err))
+        reflector->list_next = true;
     if (retry_after_ms > 0) {
         store_free(TAKE_PTR(reflector->fresh));
         back_off(reflector, true, retry_after_ms, err);
@@ -348,38 +357,50 @@ static void on_watch_list_done(struct reflector *reflector, uint64_t retry_after
     }
 }
 
-/* The connection or the server has a bad time, but the version is good. */
-static bool can_rewatch(const struct error *err)
+static bool is_short(const struct reflector *reflector)
 {
-    return err->http_status == 0 || err->http_status == 429 || err->http_status >= 500;
+    return clock_monotonic_ms() - reflector->watch_started_at < SHORT_WATCH_MS;
+}
+
+/* It has got nowhere, and the next from the same version may get no further. */
+static bool is_stuck(const struct reflector *reflector)
+{
+    return reflector->watch_opened && !reflector->watch_advanced && is_short(reflector);
+}
+
+/* The connection or the server has a bad time, but the version is good. */
+static bool can_rewatch(const struct reflector *reflector, const struct error *err)
+{
+    if (kube_error_is_throttled(err))
+        return true;
+    /* What comes next cannot be had from a watch, perhaps for ever: a list goes past it. */
+    if (is_garbled(err) || is_stuck(reflector))
+        return false;
+    return err->http_status == 0 || err->http_status >= 500;
 }
 
 static void on_watch_failed(struct reflector *reflector, uint64_t retry_after_ms,
                             const struct error *err)
 {
-    bool lived = reflector->watch_events > 0 ||
-                 clock_monotonic_ms() - reflector->watch_started_at >= SHORT_WATCH_MS;
-
     note_missing(reflector, err);
-    if (kube_error_is_gone(err) && lived) {
+    if (kube_error_is_gone(err) && !is_short(reflector)) {
         if (report(reflector, err))
             synchronize(reflector);
         return;
     }
-    back_off(reflector, !can_rewatch(err), retry_after_ms, err);
+    back_off(reflector, !can_rewatch(reflector, err), retry_after_ms, err);
 }
 
 static void on_watch_ended(struct reflector *reflector)
 {
     _cleanup_error_ struct error err = {0};
 
-    if (reflector->watch_events > 0 ||
-        clock_monotonic_ms() - reflector->watch_started_at >= SHORT_WATCH_MS) {
+    if (!is_stuck(reflector)) {
         start_watch(reflector);
         return;
     }
     error_set_reason(&err, -EPIPE, KUBE_REASON_UNREACHABLE,
-                     "a watch of %s ended within a second and without an event",
+                     "a watch of %s ended within a second and without news",
                      reflector->resource->plural);
     back_off(reflector, true, 0, &err);
 }
@@ -418,7 +439,8 @@ static void open_watch(struct reflector *reflector, const char *version, bool in
     };
 
     own_hooks.userdata = reflector;
-    reflector->watch_events = 0;
+    reflector->watch_opened = false;
+    reflector->watch_advanced = false;
     reflector->watch_started_at = clock_monotonic_ms();
     reflector->watch = watch_start(reflector->client, &options, &own_hooks);
 }

@@ -113,8 +113,8 @@ static int on_value(void *userdata, const char *text, size_t len)
     int r = json_parse(text, len, &event, &watch->failure);
 
     if (r < 0) {
-        error_wrap(&watch->failure, "watch %s: an event", watch->target);
-        return r;
+        watch->failure.code = -EBADMSG;
+        return error_wrap(&watch->failure, "watch %s: an event", watch->target);
     }
     type = json_string(event, "type");
     object = cJSON_GetObjectItemCaseSensitive(event, "object");

@@ -32,8 +32,8 @@ struct watch_hooks {
     void (*oversize)(void *userdata, const struct error *err);
     /*
      * The end, once: code 0 when the server ended it in order. An ERROR event and an answer that is
-     * no success come as what their Status says. `retry_after_ms` is 0 unless the server asked to
-     * wait.
+     * no success come as what their Status says; -EBADMSG is a stream, or an event, that is none.
+     * `retry_after_ms` is 0 unless the server asked to wait.
      */
     void (*done)(void *userdata, const struct error *err, uint64_t retry_after_ms);
     void *userdata;

@@ -417,25 +417,152 @@ Test(informer, a_short_watch_without_events_is_an_error)
     cr_assert_not(is_watch(exchange), "a list must follow");
 }
 
-Test(informer, a_stream_that_is_no_json_is_an_error)
+static uint64_t standstill(void *userdata)
 {
+    (void) userdata;
+    return 1000000;
+}
+
+/* However slow this machine is, each watch is a short one. */
+static void stop_clock(void)
+{
+    static const struct clock_source source = {
+        .monotonic_ms = standstill,
+        .realtime_ms = server_realtime,
+        .random = server_random,
+    };
+
+    clock_set_source(&source);
+}
+
+/* The same would come again, so that no watch from this version would ever get further. */
+Test(informer, an_event_that_makes_no_sense_is_an_error_that_a_list_follows)
+{
+    static const char *const events[] = {
+        "<html>",
+        "[]",
+        "{\"type\":\"SURPRISE\",\"object\":{}}",
+        "{\"type\":\"ADDED\"}",
+        "{\"type\":\"ADDED\",\"object\":[]}",
+        "{\"type\":\"ADDED\",\"object\":{1:2}}",
+        "{\"object\":" THING("x", "1", "6") "}",
+        EVENT("ERROR", "{\"kind\":\"Status\",\"code\":\"none\"}"),
+        EVENT("ERROR", STATUS("500", "InternalError")),
+        "{\"type\":\"ADDED\",\"obj",
+    };
+    struct exchange *exchange;
+
+    stop_clock();
+    exchange = synchronise();
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+        server_chunk_text(exchange, events[i]);
+        server_end(exchange);
+        EXPECT_STORY("! ");
+        cr_assert_not(kube_informer_connected(informer));
+        exchange = server_wait();
+        cr_assert_not(is_watch(exchange), "%s is followed by a watch", events[i]);
+        expect_query(exchange, "resourceVersion=5");
+        server_reply(exchange, 200, LIST("5", THING("a", "1", "3") "," THING("b", "2", "4")));
+        exchange = wait_watch();
+        server_begin(exchange);
+    }
+}
+
+Test(informer, a_watch_that_breaks_twice_at_the_same_place_is_followed_by_a_list)
+{
+    struct exchange *exchange;
+
+    stop_clock();
+    exchange = synchronise();
+    server_chunk_text(exchange, EVENT("MODIFIED", THING("a", "1", "6")) "{\"type\":\"MODI");
+    EXPECT_STORY("~a:3>6 ");
+    server_reset(exchange);
+    EXPECT_STORY("! ");
+    exchange = wait_watch();
+    expect_query(exchange, "resourceVersion=6");
+    server_begin(exchange);
+    server_chunk_text(exchange, BOOKMARK("6") "{\"type\":\"MODI");
+    RUN_UNTIL(kube_informer_connected(informer));
+    server_reset(exchange);
+    EXPECT_STORY("! ");
+    exchange = server_wait();
+    cr_assert_not(is_watch(exchange));
+    server_reply(exchange, 200, LIST("7", THING("a", "1", "7") "," THING("b", "2", "4")));
+    EXPECT_STORY("~a:6>7 ");
+}
+
+Test(informer, initial_events_that_break_off_are_followed_by_a_list)
+{
+    struct exchange *exchange;
+
+    follow((struct kube_informer_options){0});
+    exchange = server_wait();
+    expect_query(exchange, "sendInitialEvents=true");
+    server_begin(exchange);
+    server_chunk_text(exchange, EVENT("ADDED", THING("a", "1", "3")) "{\"type\":\"ADD");
+    RUN_UNTIL(exchange->handle.write_queue_size == 0);
+    server_cut(exchange);
+    EXPECT_STORY("! ");
+    exchange = server_wait();
+    cr_assert_not(is_watch(exchange));
+    server_reply(exchange, 200, LIST("5", THING("b", "2", "4")));
+    EXPECT_STORY("+b S ");
+}
+
+/* An eighth of each step of the back-off. */
+static uint64_t eighth(void *userdata)
+{
+    (void) userdata;
+    return UINT64_C(1) << 61;
+}
+
+/* The back-off grows although a list and the beginning of a watch succeed each time. */
+Test(informer, an_event_that_never_makes_sense_is_met_ever_more_slowly)
+{
+    static const struct clock_source source = {
+        .monotonic_ms = server_monotonic,
+        .realtime_ms = server_realtime,
+        .random = eighth,
+    };
     struct exchange *exchange = synchronise();
 
-    server_chunk_text(exchange, "<html>");
-    EXPECT_STORY("! ");
-    cr_assert_eq(last_error.code, -EBADMSG);
-    server_cut(exchange);
-    exchange = wait_watch();
-    expect_query(exchange, "resourceVersion=5");
-    server_begin(exchange);
-    server_chunk_text(exchange, "{\"type\":\"SURPRISE\",\"object\":{}}");
-    EXPECT_STORY("! ");
-    cr_assert_not_null(strstr(error_message(&last_error), "SURPRISE"));
-    server_cut(exchange);
-    exchange = wait_watch();
-    server_begin(exchange);
-    server_chunk_text(exchange, "{\"type\":\"ADDED\"}");
-    EXPECT_STORY("! ");
+    clock_set_source(&source);
+    for (uint64_t step = 100; step <= 800; step *= 2) {
+        uint64_t began = server_monotonic(NULL);
+
+        server_chunk_text(exchange, BOOKMARK("6") "{\"type\":\"SURPRISE\",\"object\":{}}");
+        exchange = server_wait();
+        cr_assert_not(is_watch(exchange));
+        cr_assert_geq(server_monotonic(NULL) - began, step - 1);
+        server_reply(exchange, 200, LIST("5", THING("a", "1", "3") "," THING("b", "2", "4")));
+        exchange = wait_watch();
+        server_begin(exchange);
+    }
+    EXPECT_STORY("! ! ! ! ");
+}
+
+Test(informer, a_version_that_is_always_forgotten_is_met_ever_more_slowly)
+{
+    static const struct clock_source source = {
+        .monotonic_ms = server_monotonic,
+        .realtime_ms = server_realtime,
+        .random = eighth,
+    };
+    struct exchange *exchange = synchronise();
+
+    clock_set_source(&source);
+    for (uint64_t step = 100; step <= 400; step *= 2) {
+        uint64_t began = server_monotonic(NULL);
+
+        server_chunk_text(exchange, BOOKMARK("6") EVENT("ERROR", STATUS("410", "Expired")));
+        exchange = server_wait();
+        cr_assert_not(is_watch(exchange));
+        cr_assert_geq(server_monotonic(NULL) - began, step - 1);
+        server_reply(exchange, 200, LIST("5", THING("a", "1", "3") "," THING("b", "2", "4")));
+        exchange = wait_watch();
+        server_begin(exchange);
+    }
+    EXPECT_STORY("! ! ! ");
 }
 
 /* --- what was missed
