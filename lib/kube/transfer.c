@@ -92,6 +92,27 @@ static size_t on_body(char *data, size_t size, size_t count, void *userdata)
     return transfer->state == TRANSFER_DEAD ? 0 : len;
 }
 
+/*
+ * libcurl makes a request again when the connection that it shared with earlier ones breaks before
+ * an answer, although a write may have had its effect. It cannot where a body is read piece by
+ * piece and there is no way back to its beginning.
+ */
+static size_t on_body_wanted(char *piece, size_t size, size_t count, void *userdata)
+{
+    struct transfer *transfer = userdata;
+    const struct transfer_options *options = &transfer->options;
+    size_t len = options->body_len - transfer->body_sent;
+
+    if (transfer->state == TRANSFER_DEAD)
+        return CURL_READFUNC_ABORT;
+    if (len > size * count)
+        len = size * count;
+    if (len > 0)
+        memcpy(piece, options->body + transfer->body_sent, len);
+    transfer->body_sent += len;
+    return len;
+}
+
 static int on_socket_created(void *userdata, curl_socket_t fd, curlsocktype purpose)
 {
     (void) userdata;
@@ -205,8 +226,10 @@ static void set_request(struct transfer *transfer)
     set_option(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     set_option(easy, CURLOPT_TIMEOUT_MS, (long) options->timeout_ms);
     if (options->content_type) {
+        set_option(easy, CURLOPT_POST, 1L);
         set_option(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) options->body_len);
-        set_option(easy, CURLOPT_POSTFIELDS, options->body ? options->body : "");
+        set_option(easy, CURLOPT_READFUNCTION, on_body_wanted);
+        set_option(easy, CURLOPT_READDATA, transfer);
     }
 }
 
@@ -302,6 +325,8 @@ static void explain(struct transfer *transfer, CURLcode code)
 
     if (transfer->failure.code != 0)
         return;
+    if (code == CURLE_SEND_FAIL_REWIND)
+        text = "the connection broke before an answer; it may have had its effect";
     if (code == CURLE_OK) {
         /* To libcurl that is an answer. */
         if (!transfer->opened)
@@ -344,15 +369,18 @@ static bool has_new_credentials(const struct transfer *transfer)
 
 /*
  * libcurl does not look after idle connections and may take one that the server has closed. When
- * not even the sending succeeds on one that was used before, the server has not seen the request.
- * (On HTTP/2 that may have been the sending of something else.)
+ * not even the sending succeeds on one that was used before, the server has not seen the request:
+ * at least the end of a body is still here. (On HTTP/2 that may have been the sending of something
+ * else.)
  */
 static bool was_stale(const struct transfer *transfer, CURLcode code)
 {
+    const struct transfer_options *options = &transfer->options;
+    bool whole = options->body_len > 0 && transfer->body_sent == options->body_len;
     long made = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
-    return code == CURLE_SEND_ERROR && made == 0 && transfer->header_bytes == 0 &&
+    return code == CURLE_SEND_ERROR && made == 0 && transfer->header_bytes == 0 && !whole &&
            !transfer->transport->http2;
 }
 

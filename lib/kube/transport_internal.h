@@ -34,6 +34,7 @@ struct transfer {
     char error_text[CURL_ERROR_SIZE];
     struct error failure; /* what the data callback, or the header limit, refused */
     size_t header_bytes;
+    size_t body_sent; /* bytes of the request's */
     uint64_t heard_at;
     uint64_t deadline;
     unsigned generation, tls_generation; /* of the credentials that it was given */

@@ -323,6 +323,50 @@ Test(client, a_write_whose_connection_breaks_is_not_made_twice)
     cr_assert_eq(server.connections, 1);
 }
 
+/* Not by libcurl either, which takes that for an idle connection that the server has closed. */
+static void break_write_on_used_connection(void (*end)(struct exchange *exchange), bool remove)
+{
+    _cleanup_json_ cJSON *body = cJSON_Parse("{}");
+    struct exchange *exchange;
+
+    get("a");
+    exchange = server_wait();
+    server_reply(exchange, 200, "{}");
+    WAIT_ANSWER();
+    forget_answer();
+    if (remove)
+        kube_delete(client, &configmaps, "ns", "a", NULL, on_answer, &answer);
+    else
+        kube_create(client, &configmaps, "ns", body, NULL, on_answer, &answer);
+    exchange = server_wait();
+    cr_assert_eq(server.connections, 1);
+    end(exchange);
+    WAIT_ANSWER();
+    cr_assert(kube_error_is_transport(&answer.err), "%s", error_message(&answer.err));
+    cr_assert_not_null(strstr(answer.err.message, "127.0.0.1"), "%s", answer.err.message);
+    cr_assert(TAILQ_EMPTY(&server.unseen), "it was made twice");
+    LIST_FOREACH(exchange, &server.all, all_link)
+    {
+        cr_assert_eq(exchange->input.len, 0, "a part of it was sent again");
+    }
+    forget_answer();
+}
+
+Test(client, a_write_whose_used_connection_is_closed_is_not_made_twice)
+{
+    break_write_on_used_connection(server_cut, false);
+}
+
+Test(client, a_write_whose_used_connection_is_reset_is_not_made_twice)
+{
+    break_write_on_used_connection(server_reset, false);
+}
+
+Test(client, a_deletion_whose_used_connection_is_closed_is_not_made_twice)
+{
+    break_write_on_used_connection(server_cut, true);
+}
+
 Test(client, a_write_is_made_on_another_connection_when_the_idle_one_was_closed)
 {
     _cleanup_json_ cJSON *body = cJSON_Parse("{}");
