@@ -144,7 +144,7 @@ static void on_wait_over(void *userdata)
 {
     struct kube_request *request = userdata;
 
-    if (request->failure.code != 0) {
+    if (request->failure.code != 0 || !request->target) {
         request->state = REQUEST_OVER;
         request->hooks->done(request, &request->failure);
         return;
@@ -163,7 +163,7 @@ static void wait_ms(struct kube_request *request, uint64_t ms)
 void request_submit(struct kube_request *request)
 {
     request->deadline = clock_monotonic_ms() + request->timeout_ms;
-    if (request->failure.code != 0)
+    if (request->failure.code != 0 || !request->target)
         wait_ms(request, 0);
     else
         enqueue(request);
@@ -175,6 +175,34 @@ void request_again(struct kube_request *request, char *target)
     request->target = target;
     request->attempts = 0;
     request_submit(request);
+}
+
+/* --- single objects --------------------------------------------------------------------------- */
+
+int request_collect(struct kube_request *request, const char *data, size_t len, struct error *err)
+{
+    if (buf_add(&request->answer, data, len) < 0)
+        return error_set(err, -EFBIG, "the answer to %s %s is larger than %zu bytes",
+                         request->method, request->target, request->answer.max);
+    return 0;
+}
+
+int request_take_object(struct kube_request *request, struct kube_object **ret, struct error *err)
+{
+    cJSON *json = NULL;
+    int r = json_parse(buf_string(&request->answer), request->answer.len, &json, err);
+
+    if (r < 0) {
+        error_wrap(err, "the answer to %s %s", request->method, request->target);
+        return r;
+    }
+    if (!cJSON_IsObject(json)) {
+        json_free(json);
+        return error_set(err, -EBADMSG, "the answer to %s %s is not a JSON object", request->method,
+                         request->target);
+    }
+    *ret = kube_object_new(json);
+    return 0;
 }
 
 /* --- one attempt ------------------------------------------------------------------------------ */

@@ -62,13 +62,18 @@ struct kube_request {
 /* A request that is not yet on its way; the fields of the attempt are the caller's to fill in. */
 struct kube_request *request_new(struct kube_client *client, const struct request_hooks *hooks,
                                  void *hook_state);
-/* Sends it when there is a place; with `failure` set, reports that from the loop. */
+/* Sends it when there is a place; with `failure` set, or no target, done() comes from the loop
+ * without an exchange. */
 void request_submit(struct kube_request *request);
 /* From done(): another exchange with a new deadline. Takes `target`. */
 void request_again(struct kube_request *request, char *target);
 /* No longer the client's: what the callback does to the client no longer concerns it. */
 void request_detach(struct kube_request *request);
 void request_free(struct kube_request *request);
+/* A data() hook that keeps the answer, and then the object that it is. */
+int request_collect(struct kube_request *request, const char *data, size_t len, struct error *err);
+_must_check_ int request_take_object(struct kube_request *request, struct kube_object **ret,
+                                     struct error *err);
 
 /* --- the client's side ---------------------------------------------------------------------- */
 
