@@ -77,34 +77,12 @@ uv_loop_t *kube_client_loop(const struct kube_client *client)
     return client->loop;
 }
 
+const struct kube_config *kube_client_config(const struct kube_client *client)
+{
+    return transport_config(client->transport);
+}
+
 /* --- requests for one object --------------------------------------------------------------- */
-
-static int on_object_data(struct kube_request *request, const char *data, size_t len,
-                          struct error *err)
-{
-    if (buf_add(&request->answer, data, len) < 0)
-        return error_set(err, -EFBIG, "the answer to %s %s is larger than %zu bytes",
-                         request->method, request->target, request->answer.max);
-    return 0;
-}
-
-static int parse_answer(struct kube_request *request, struct kube_object **ret, struct error *err)
-{
-    cJSON *json = NULL;
-    int r = json_parse(buf_string(&request->answer), request->answer.len, &json, err);
-
-    if (r < 0) {
-        error_wrap(err, "the answer to %s %s", request->method, request->target);
-        return r;
-    }
-    if (!cJSON_IsObject(json)) {
-        json_free(json);
-        return error_set(err, -EBADMSG, "the answer to %s %s is not a JSON object", request->method,
-                         request->target);
-    }
-    *ret = kube_object_new(json);
-    return 0;
-}
 
 static void on_object_done(struct kube_request *request, const struct error *failure)
 {
@@ -114,7 +92,7 @@ static void on_object_done(struct kube_request *request, const struct error *fai
     void *userdata = request->userdata;
 
     error_copy(&err, failure);
-    if (err.code == 0 && parse_answer(request, &object, &err) < 0)
+    if (err.code == 0 && request_take_object(request, &object, &err) < 0)
         object = NULL;
     request_free(request);
     if (fn)
@@ -122,7 +100,7 @@ static void on_object_done(struct kube_request *request, const struct error *fai
 }
 
 static const struct request_hooks object_hooks = {
-    .data = on_object_data,
+    .data = request_collect,
     .done = on_object_done,
 };
 

@@ -17,7 +17,7 @@
  * cancelled. Every request has a deadline. Retries: Retry-After of 429 and 5xx
  * is honoured for as long as the deadline allows; a read is tried again when the
  * connection fails before an answer, a write only when it cannot have reached
- * the server; 409 is the caller's business.
+ * the server; for 409 there is update.h.
  */
 struct kube_client;
 struct kube_request;
@@ -50,6 +50,7 @@ _must_check_ int kube_client_new(uv_loop_t *loop, struct kube_config *config,
 void kube_client_free(struct kube_client *client);
 DEFINE_CLEANUP(struct kube_client *, kube_client_free)
 uv_loop_t *kube_client_loop(const struct kube_client *client);
+const struct kube_config *kube_client_config(const struct kube_client *client);
 
 /* `object` is borrowed for the call (NULL on failure); `err->code` is 0 on
  * success. */

@@ -428,6 +428,11 @@ static void destroy(struct transport *transport)
     curl_global_cleanup();
 }
 
+const struct kube_config *transport_config(const struct transport *transport)
+{
+    return transport->config;
+}
+
 void transport_free(struct transport *transport)
 {
     struct transfer *transfer;

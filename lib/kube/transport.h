@@ -57,6 +57,7 @@ _must_check_ int transport_new(uv_loop_t *loop, struct kube_config *config, cons
 /* Cancels what is under way. May be called from any callback. */
 void transport_free(struct transport *transport);
 DEFINE_CLEANUP(struct transport *, transport_free)
+const struct kube_config *transport_config(const struct transport *transport);
 
 struct transfer *transfer_start(struct transport *transport,
                                 const struct transfer_options *options);
