@@ -96,6 +96,9 @@ $(BUILD)/%.o: %.c Makefile
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Holds the text of this file.
+$(BUILD)/agent/self_profile.o: deploy/apparmor-agent.profile
+
 # The version changes with each commit: only the file that shows it is rebuilt.
 $(BUILD)/lib/base/options.o: CPPFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
 $(BUILD)/lib/base/options.o: $(BUILD)/version

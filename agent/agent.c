@@ -10,6 +10,7 @@
 #include "agent/machine.h"
 #include "agent/node.h"
 #include "agent/publisher.h"
+#include "agent/self.h"
 #include "agent/source_cluster.h"
 #include "agent/source_folder.h"
 #include "agent/table.h"
@@ -49,6 +50,8 @@ struct agent {
     /* Where policy comes from. */
     struct source *source;
     bool source_started;
+
+    bool confined; /* the agent itself, when last looked at */
 
     /* With a cluster. */
     struct kube_client *client;
@@ -157,10 +160,26 @@ static void on_answered(void *userdata)
         agent_reconciler_labels_changed(agent->reconciler);
 }
 
+/* Its own profile is lost when somebody unloads it, and comes back with the next start. */
+static void look_at_self(struct agent *agent)
+{
+    bool confined = self_is_confined();
+
+    metrics_set(agent->metrics, METRIC_SELF_CONFINED, confined, NULL);
+    if (agent->confined && !confined) {
+        log_warn("the agent's own profile was unloaded: it runs unconfined until it is restarted",
+                 "node", agent->node_name);
+        if (agent->options.must_stay_confined)
+            finish(agent, 1);
+    }
+    agent->confined = confined;
+}
+
 static void on_kernel_changed(void *userdata)
 {
-    const struct agent *agent = userdata;
+    struct agent *agent = userdata;
 
+    look_at_self(agent);
     agent_reconciler_kernel_changed(agent->reconciler);
 }
 
@@ -398,6 +417,7 @@ int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finish
     (void) uname(&agent->uname);
     agent->node_name = xstrdup(*name || !options->manifests ? name : agent->uname.nodename);
     agent->metrics = metrics_new(agent_metric_specs, AGENT_METRICS);
+    look_at_self(agent);
     agent->kernel_timer = loop_timer_new(loop, start_node, agent);
     r = options->manifests ? open_folder(agent, err) : connect_cluster(agent, err);
     if (r == 0)

@@ -62,4 +62,10 @@ const struct metric_spec agent_metric_specs[AGENT_METRICS] = {
             .type = METRIC_COUNTER,
             .labels = {"object", "result"},
         },
+    [METRIC_SELF_CONFINED] =
+        {
+            .name = "apparmor_agent_confined",
+            .help = "1 while the agent itself runs under an AppArmor profile, else 0.",
+            .type = METRIC_GAUGE,
+        },
 };

@@ -15,6 +15,7 @@ enum agent_metric {
     METRIC_REMOVALS,
     METRIC_REPAIRS,
     METRIC_API_WRITES,
+    METRIC_SELF_CONFINED,
     AGENT_METRICS,
 };
 

@@ -6,12 +6,15 @@
  * Exit status: 0 after SIGTERM or SIGINT, and with --once when everything is loaded; 1 with --once
  * when something is not, and when the agent cannot run; 2 for flags that are not valid.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/self.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -24,7 +27,7 @@ enum { EXIT_USAGE = 2 };
 
 struct flags {
     char *kubeconfig, *node_name, *host_root, *apparmorfs, *includes, *parser, *proc, *manifests;
-    char *listen, *log_level, *log_format;
+    char *listen, *log_level, *log_format, *self_confinement;
     bool once;
     struct strv node_labels;
 };
@@ -97,6 +100,14 @@ static const struct option table[] = {
      .argument = "ADDRESS:PORT",
      .help = "Serves /healthz, /readyz and /metrics; an empty value turns it off. When absent: "
              "" DEFAULT_LISTEN ", and off with --manifests."},
+    {.name = "self-confinement",
+     .type = OPTION_STRING,
+     .target = &flags.self_confinement,
+     .argument = "WHEN",
+     .default_text = "auto",
+     .help = "The agent filters its own system calls and runs under its own AppArmor profile, "
+             "apparmor.io.agent, where the kernel has AppArmor. auto: goes on without what of it "
+             "fails, and says so; required: ends then; off: neither."},
     {.name = "log-level",
      .type = OPTION_STRING,
      .target = &flags.log_level,
@@ -120,9 +131,10 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig, &flags.node_name, &flags.host_root, &flags.apparmorfs,
-                        &flags.includes,   &flags.parser,    &flags.proc,      &flags.manifests,
-                        &flags.listen,     &flags.log_level, &flags.log_format};
+    char **strings[] = {&flags.kubeconfig, &flags.node_name,  &flags.host_root,
+                        &flags.apparmorfs, &flags.includes,   &flags.parser,
+                        &flags.proc,       &flags.manifests,  &flags.listen,
+                        &flags.log_level,  &flags.log_format, &flags.self_confinement};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
@@ -141,10 +153,26 @@ static int check_listen(struct error *err)
     return 0;
 }
 
+static bool self_confinement_is(const char *value)
+{
+    return strcmp(flags.self_confinement, value) == 0;
+}
+
+static int check_self_confinement(struct error *err)
+{
+    if (self_confinement_is("auto") || self_confinement_is("required") ||
+        self_confinement_is("off"))
+        return 0;
+    return error_set(err, -EINVAL, "--self-confinement takes auto, required or off, not \"%s\"",
+                     flags.self_confinement);
+}
+
 static int check_flags(struct error *err)
 {
     int r = check_listen(err);
 
+    if (r == 0)
+        r = check_self_confinement(err);
     if (r < 0)
         return r;
     if (!flags.manifests && (!flags.node_name || !*flags.node_name))
@@ -205,6 +233,42 @@ static int run_agent(const struct agent_options *agent_options)
     return run.status;
 }
 
+/* Not vital unless it is required: a node's profiles must not wait for the agent's. */
+static int failed_to_confine(const struct error *err)
+{
+    if (self_confinement_is("required")) {
+        log_error("the agent cannot confine itself as --self-confinement=required wants", "err",
+                  error_message(err));
+        return -EPERM;
+    }
+    log_warn("the agent does not confine itself", "err", error_message(err));
+    return 0;
+}
+
+/* Before there are threads. */
+static int confine_self(void)
+{
+    const struct self_options self = {
+        .host_root = flags.host_root,
+        .apparmorfs = flags.apparmorfs,
+        .includes = flags.includes,
+        .parser = flags.parser,
+        .proc = flags.proc,
+        .manifests = flags.manifests,
+        .kubeconfig = flags.kubeconfig,
+    };
+    _cleanup_error_ struct error calls = {0}, profile = {0};
+    int r = 0;
+
+    if (self_confinement_is("off"))
+        return 0;
+    if (self_restrict_calls(&calls) < 0)
+        r = failed_to_confine(&calls);
+    if (r == 0 && self_enter_profile(&self, &profile) < 0)
+        r = failed_to_confine(&profile);
+    return r;
+}
+
 static int run_flags(void)
 {
     struct agent_options agent_options = {
@@ -221,8 +285,11 @@ static int run_flags(void)
                   : flags.manifests ? NULL
                                     : DEFAULT_LISTEN,
         .node_labels = flags.node_labels,
+        .must_stay_confined = self_confinement_is("required"),
     };
 
+    if (confine_self() < 0)
+        return EXIT_FAILURE;
     return run_agent(&agent_options);
 }
 
