@@ -69,6 +69,7 @@ static void destroy(struct kube_operator *op)
         free(source);
     }
     error_done(&op->result);
+    free((char *) op->options.field_manager);
     free(op);
 }
 
@@ -259,6 +260,16 @@ void kube_operation_answered(void *operation, struct kube_object *object, const 
         kube_operation_failed(answered, err);
 }
 
+void kube_operation_patch(struct kube_operation *operation, const char *subresource,
+                          const cJSON *patch)
+{
+    const struct kube_operator *op = container_of(operation, struct operation, shown)->op;
+    const struct kube_write_options write = {.field_manager = op->options.field_manager};
+
+    kube_patch(op->client, op->options.objects.resource, operation->ns, operation->name,
+               subresource, KUBE_PATCH_MERGE, patch, &write, kube_operation_answered, operation);
+}
+
 static struct operation *operation_new(struct kube_operator *op, const char *key,
                                        struct kube_work *work)
 {
@@ -270,6 +281,7 @@ static struct operation *operation_new(struct kube_operator *op, const char *key
     operation->key = xstrdup(key);
     if (slash)
         operation->ns = xstrndup(key, (size_t) (slash - key));
+    operation->shown.client = op->client;
     operation->shown.key = operation->key;
     operation->shown.ns = operation->ns;
     operation->shown.name = slash ? operation->key + (slash - key) + 1 : operation->key;
@@ -373,9 +385,9 @@ static void on_informer_failed(void *userdata, const struct error *err)
     (void) tell(((const struct source *) userdata)->op, NULL, err);
 }
 
-const struct kube_informer *kube_operator_follow(struct kube_operator *op,
-                                                 const struct kube_informer_options *what,
-                                                 kube_map_fn map)
+static const struct kube_informer *add_source(struct kube_operator *op,
+                                              const struct kube_informer_options *what,
+                                              kube_map_fn map)
 {
     struct source *source = xcalloc(1, sizeof(*source));
     const struct kube_handler handler = {
@@ -387,13 +399,25 @@ const struct kube_informer *kube_operator_follow(struct kube_operator *op,
         .userdata = source,
     };
 
-    assert(op->state == STATE_IDLE && (map || STAILQ_EMPTY(&op->sources)));
     source->op = op;
     source->map = map;
     source->informer = kube_informer_new(op->client, what);
     kube_informer_add_handler(source->informer, &handler);
     STAILQ_INSERT_TAIL(&op->sources, source, link);
     return source->informer;
+}
+
+const struct kube_informer *kube_operator_follow(struct kube_operator *op,
+                                                 const struct kube_informer_options *what,
+                                                 kube_map_fn map)
+{
+    assert(op->state == STATE_IDLE && map);
+    return add_source(op, what, map);
+}
+
+const struct kube_informer *kube_operator_objects(const struct kube_operator *op)
+{
+    return STAILQ_FIRST(&op->sources)->informer;
 }
 
 /* --- the Lease ---------------------------------------------------------------------------------
@@ -475,6 +499,7 @@ int kube_operator_new(struct kube_client *client, const struct kube_operator_opt
     assert(options->reconcile);
     op->client = client;
     op->options = *options;
+    op->options.field_manager = xstrdup(options->field_manager);
     if (!op->options.grace_ms)
         op->options.grace_ms = GRACE_MS;
     STAILQ_INIT(&op->sources);
@@ -485,6 +510,7 @@ int kube_operator_new(struct kube_client *client, const struct kube_operator_opt
         if (r < 0)
             return r;
     }
+    (void) add_source(op, &options->objects, NULL);
     if (options->events.component)
         op->recorder = kube_recorder_new(client, &options->events);
     *ret = TAKE_PTR(op);
@@ -518,7 +544,7 @@ void kube_operator_start(struct kube_operator *op,
 {
     struct source *source;
 
-    assert(op->state == STATE_IDLE && !STAILQ_EMPTY(&op->sources));
+    assert(op->state == STATE_IDLE);
     op->state = STATE_RUNNING;
     op->ended = ended;
     op->ended_userdata = userdata;

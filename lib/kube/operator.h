@@ -10,17 +10,17 @@
 /*
  * A whole operator out of the parts: informers put the keys of what has changed into a work queue,
  * and a reconcile function works on one key after the other. Work begins when all informers know
- * their collections and, with an election, this process leads; each object of the first informer is
- * worked on then. It ends in order: nothing new begins, what is under way is waited for, and the
- * Lease and the last Events are written. What controller-runtime calls a manager and its
- * controller.
+ * their collections and, with an election, this process leads; each object is worked on then. It
+ * ends in order: nothing new begins, what is under way is waited for, and the Lease and the last
+ * Events are written. What controller-runtime calls a manager and its controller.
  */
 struct kube_operator;
 
-/* One run of the reconcile function about one object of the first informer. */
+/* One run of the reconcile function about one object. */
 struct kube_operation {
-    const char *key; /* "namespace/name", or "name" */
-    const char *ns;  /* NULL: cluster-scoped */
+    struct kube_client *client; /* the operator's */
+    const char *key;            /* "namespace/name", or "name" */
+    const char *ns;             /* NULL: cluster-scoped */
     const char *name;
     struct kube_object *object; /* as the informer had it at the start; NULL: it is gone */
 };
@@ -33,6 +33,7 @@ struct kube_operation {
 typedef void (*kube_operation_fn)(void *userdata, struct kube_operation *operation);
 
 struct kube_operator_options {
+    struct kube_informer_options objects; /* what operations are about */
     kube_operation_fn reconcile;
     unsigned max_active;                  /* as in workqueue.h */
     uint64_t base_delay_ms, max_delay_ms; /* as in workqueue.h */
@@ -43,6 +44,7 @@ struct kube_operator_options {
      */
     struct kube_lease_options lease;
     struct kube_recorder_options events; /* without a component: no recorder */
+    const char *field_manager;           /* of kube_operation_patch(); NULL: the server's default */
     uint64_t grace_ms;                   /* for what is under way at the end; 0: 10 s */
     /* Work begins: this process leads, and knows all. May be NULL. */
     void (*began)(void *userdata);
@@ -64,17 +66,18 @@ _must_check_ int kube_operator_new(struct kube_client *client,
 void kube_operator_free(struct kube_operator *op);
 DEFINE_CLEANUP(struct kube_operator *, kube_operator_free)
 
+/* The informer of its objects, to look others up. */
+const struct kube_informer *kube_operator_objects(const struct kube_operator *op);
+
 /* Names, by kube_operator_enqueue(), what depends on an object that has changed; of an update it
  * gets the object as it was, too. Must not free the operator. */
 typedef void (*kube_map_fn)(void *userdata, struct kube_operator *op, struct kube_object *object);
-/*
- * Follows a collection; before the start. The first one's objects are what operations are about,
- * and need no `map`. Returns the informer, which is the operator's, to look objects up.
- */
+/* Follows another collection, before the start, and calls `map` for its changes. The informer is
+ * the operator's. */
 const struct kube_informer *kube_operator_follow(struct kube_operator *op,
                                                  const struct kube_informer_options *what,
                                                  kube_map_fn map);
-/* An object of the first informer is to be worked on. Does nothing before work begins, when all
+/* One of its objects is to be worked on. Does nothing before work begins, when all
  * are. `ns`: NULL or "" when cluster-scoped. */
 void kube_operator_enqueue(struct kube_operator *op, const char *ns, const char *name);
 
@@ -85,6 +88,9 @@ void kube_operation_done(struct kube_operation *operation);
 void kube_operation_again(struct kube_operation *operation, uint64_t after_ms);
 /* Failed: told, and again with back-off. */
 void kube_operation_failed(struct kube_operation *operation, const struct error *err);
+/* Its last request: a merge patch of the object, or of its `subresource` if that is not NULL. */
+void kube_operation_patch(struct kube_operation *operation, const char *subresource,
+                          const cJSON *patch);
 /*
  * A kube_response_fn, for the last request of an operation, which is its userdata. A success is the
  * end; so is 404, as the informer will tell what became of the object. Of a conflict (409) nothing

@@ -63,6 +63,7 @@ static void on_ended(void *userdata, const struct error *err)
 }
 
 static const struct kube_operator_options plain = {
+    .objects = {.resource = &things, .ns = "space"},
     .reconcile = on_work,
     .max_active = 3,
     .began = on_began,
@@ -110,12 +111,6 @@ static void make(const struct kube_operator_options *options)
     cr_assert_eq(kube_operator_new(client, options, &op, &err), 0, "%s", error_message(&err));
 }
 
-static void follow_things(void)
-{
-    kube_operator_follow(op, &(struct kube_informer_options){.resource = &things, .ns = "space"},
-                         NULL);
-}
-
 #define THING(name, version)                                                       \
     "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"space\",\"uid\":\"" name \
     "\",\"resourceVersion\":\"" version "\"}}"
@@ -143,7 +138,6 @@ static struct exchange *start(const struct kube_operator_options *options)
     struct exchange *watch;
 
     make(options);
-    follow_things();
     kube_operator_start(op, on_ended, NULL);
     watch = serve_watch("things", EVENT("ADDED", THING("a", "1")) EVENT("ADDED", THING("b", "2")));
     turn();
@@ -165,6 +159,7 @@ Test(operator, each_object_is_worked_on_when_all_are_known_and_when_it_changes)
     EXPECT_STORY("w:space/a:gone ");
     kube_operator_enqueue(op, "space", "b");
     cr_assert_eq(kube_operator_depth(op), 1);
+    cr_assert_not_null(kube_informer_get(kube_operator_objects(op), "space", "b"));
     EXPECT_STORY("w:space/b ");
     cr_assert_null(kube_operator_lease(op));
     cr_assert_null(kube_operator_recorder(op));
@@ -177,6 +172,7 @@ Test(operator, an_operation_has_the_object_as_it_is_and_keeps_it)
     hold = true;
     watch = start(&plain);
     EXPECT_STORY("B w:space/a w:space/b ");
+    cr_assert_eq(held[0]->client, client);
     cr_assert_str_eq(held[0]->ns, "space");
     cr_assert_str_eq(held[0]->name, "a");
     server_chunk_text(watch,
@@ -230,6 +226,32 @@ Test(operator, the_answer_to_its_last_request_ends_an_operation)
     cr_assert_eq(kube_operator_depth(op), 0);
 }
 
+Test(operator, an_operation_may_end_with_a_patch_of_its_object)
+{
+    struct kube_operator_options options = plain;
+    _cleanup_json_ cJSON *patch = cJSON_Parse("{\"a\":1}");
+    struct exchange *exchange;
+
+    options.field_manager = "me";
+    hold = true;
+    start(&options);
+    EXPECT_STORY("B w:space/a w:space/b ");
+    kube_operation_patch(held[0], NULL, patch);
+    exchange = server_wait();
+    cr_assert_str_eq(exchange->method, "PATCH");
+    cr_assert_str_eq(exchange->target, "/apis/test/v1/namespaces/space/things/a?fieldManager=me");
+    cr_assert_str_eq(exchange->body, "{\"a\":1}");
+    server_reply(exchange, 500, "{}");
+    EXPECT_STORY("!space/a w:space/a ");
+    kube_operation_patch(held[1], "status", patch);
+    exchange = server_wait();
+    cr_assert_str_eq(exchange->target,
+                     "/apis/test/v1/namespaces/space/things/b/status?fieldManager=me");
+    server_reply(exchange, 200, "{}");
+    RUN_UNTIL(kube_operator_depth(op) == 1);
+    cr_assert_eq(story.len, 0);
+}
+
 /* --- other collections --------------------------------------------------------------------------
  */
 
@@ -249,7 +271,6 @@ Test(operator, what_depends_on_an_object_is_worked_on_when_that_changes)
     struct exchange *first, *second;
 
     make(&plain);
-    follow_things();
     kube_operator_follow(op, &(struct kube_informer_options){.resource = &owners}, map_owner);
     kube_operator_start(op, on_ended, NULL);
     first = serve_watch("things", EVENT("ADDED", THING("a", "1")) INITIAL_END);
@@ -307,7 +328,6 @@ Test(operator, it_waits_for_what_is_under_way_no_longer_than_its_grace)
 Test(operator, it_may_be_stopped_before_it_knows_anything_and_from_its_work)
 {
     make(&plain);
-    follow_things();
     kube_operator_start(op, on_ended, NULL);
     kube_operator_stop(op);
     EXPECT_STORY("E ");
@@ -394,7 +414,6 @@ static struct exchange *start_elected(const struct kube_operator_options *option
     struct exchange *watch;
 
     make(options);
-    follow_things();
     kube_operator_start(op, on_ended, NULL);
     watch = serve_watch("things", EVENT("ADDED", THING("a", "1")) INITIAL_END);
     turn();
@@ -505,7 +524,6 @@ Test(operator, it_may_be_freed_when_something_fails)
     /* An informer's failure. */
     held_count = 0;
     make(&plain);
-    follow_things();
     kube_operator_start(op, on_ended, NULL);
     server_cut(server_wait());
     EXPECT_STORY("! ");
@@ -566,7 +584,6 @@ static int run(int first, int second)
     signals[0] = first;
     signals[1] = second;
     make(&plain);
-    follow_things();
     servant = loop_timer_new(&server.loop, serve, NULL);
     sender = loop_timer_new(&server.loop, send_signals, NULL);
     loop_timer_start(servant, 0);
