@@ -13,6 +13,9 @@
  * holds the connection and does nothing: for that, a connection that was silent gets a request of
  * its own, which over HTTP/2 travels on the same connection as the watches. (libcurl sends HTTP/2's
  * PING for handles of a multi interface only in later versions, and does not look for the answer.)
+ * What counts is what has arrived here: libcurl's HTTP/2 can come to wait for one stream for ever
+ * while the socket has data for others (seen with 7.88 under load), and to the kernel such a
+ * connection looks alive.
  */
 #define TCP_IDLE_S 10
 #define TCP_INTERVAL_S 5
@@ -49,10 +52,11 @@ static uint64_t silence_of(curl_socket_t fd)
     return info.tcpi_last_data_recv;
 }
 
+/* Of the quietest connection, or of all. */
 static uint64_t longest_silence(const struct transport *transport)
 {
     const struct socket_watch *watch;
-    uint64_t longest = 0;
+    uint64_t longest = clock_monotonic_ms() - transport->heard_at;
 
     LIST_FOREACH(watch, &transport->sockets, link)
     {
@@ -64,9 +68,43 @@ static uint64_t longest_silence(const struct transport *transport)
     return longest;
 }
 
+static struct transfer *find_lost(const struct transport *transport)
+{
+    struct transfer *transfer;
+
+    TAILQ_FOREACH(transfer, &transport->active, link)
+    {
+        if (transfer->lost)
+            return transfer;
+    }
+    return NULL;
+}
+
+/* libcurl may not even look whether the socket was closed. */
+static void end_lost(struct transport *transport)
+{
+    struct transfer *transfer;
+
+    while (!transport->freed && (transfer = find_lost(transport)))
+        transport_end(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void give_up(struct transport *transport)
+{
+    struct transfer *transfer;
+
+    TAILQ_FOREACH(transfer, &transport->active, link)
+    {
+        transfer->lost = true;
+        transfer_forbid_reuse(transfer);
+    }
+    loop_timer_start(transport->keepalive, 0);
+}
+
 static void on_probe_done(void *userdata, const struct transfer_result *result)
 {
     struct transport *transport = userdata;
+    bool nothing_heard = transport->heard_at == transport->probe_heard_at;
     struct socket_watch *watch;
 
     transport->probe = NULL;
@@ -75,9 +113,11 @@ static void on_probe_done(void *userdata, const struct transfer_result *result)
     /* All its streams fail now, and nobody will use it again. */
     LIST_FOREACH(watch, &transport->sockets, link)
     {
-        if (silence_of(watch->fd) >= SILENCE_MS)
+        if (nothing_heard || silence_of(watch->fd) >= SILENCE_MS)
             (void) shutdown(watch->fd, SHUT_RDWR);
     }
+    if (nothing_heard)
+        give_up(transport);
 }
 
 static void start_probe(struct transport *transport)
@@ -92,6 +132,7 @@ static void start_probe(struct transport *transport)
         .userdata = transport,
     };
 
+    transport->probe_heard_at = transport->heard_at;
     transport->probe = transfer_start(transport, &options);
 }
 
@@ -176,6 +217,7 @@ static void on_keepalive(void *userdata)
     transport_refresh_credentials(transport, false);
     transport->settling++;
     end_silent(transport);
+    end_lost(transport);
     if (!transport->freed)
         end_outdated(transport);
     transport->settling--;

@@ -53,6 +53,11 @@ static void headers_complete(struct transfer *transfer)
         transfer->options.opened(transfer->options.userdata, status, type ? type : "");
 }
 
+static void note_life(struct transfer *transfer)
+{
+    transfer->heard_at = transfer->transport->heard_at = clock_monotonic_ms();
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *userdata)
 {
     struct transfer *transfer = userdata;
@@ -60,7 +65,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *userdata)
 
     if (transfer->state == TRANSFER_DEAD)
         return 0;
-    transfer->heard_at = clock_monotonic_ms();
+    note_life(transfer);
     transfer->header_bytes += len;
     if (transfer->header_bytes > HEADER_BYTES_MAX) {
         error_set_reason(&transfer->failure, -EMSGSIZE, KUBE_REASON_UNREACHABLE,
@@ -79,7 +84,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *userdata)
 
     if (transfer->state == TRANSFER_DEAD)
         return 0;
-    transfer->heard_at = clock_monotonic_ms();
+    note_life(transfer);
     if (transfer->options.data) {
         int r = transfer->options.data(transfer->options.userdata, http_status_of(transfer->easy),
                                        data, len, &transfer->failure);

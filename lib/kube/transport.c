@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/kube/exec.h"
 #include "lib/kube/transport_internal.h"
 
@@ -174,6 +175,8 @@ static void activate(struct transfer *transfer)
 
     if (!transport->connected)
         transport->pioneer = transfer;
+    if (TAILQ_EMPTY(&transport->active))
+        transport->heard_at = clock_monotonic_ms(); /* nobody was listening before */
     transfer->state = TRANSFER_ACTIVE;
     TAILQ_INSERT_TAIL(&transport->active, transfer, link);
     if (curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK)

@@ -40,7 +40,7 @@ struct transfer {
     unsigned generation, tls_generation; /* of the credentials that it was given */
     bool doomed;                         /* pending, and about to fail for want of credentials */
     bool opened;
-    bool probe;
+    bool lost; /* its connection is, whatever libcurl thinks */
 };
 
 TAILQ_HEAD(transfer_list, transfer);
@@ -74,7 +74,9 @@ struct transport {
 
     struct loop_timer *patience; /* while transfers are pending */
     struct loop_timer *keepalive;
+    uint64_t heard_at; /* when any transfer last got anything */
     struct transfer *probe;
+    uint64_t probe_heard_at; /* `heard_at` when it began */
     bool http2;
 };
 

@@ -60,6 +60,24 @@ Test(network, a_peer_that_goes_silent_is_noticed_within_30_s_and_a_quiet_one_is_
     proxy_stop(&other);
 }
 
+/* The kernel hears something now and then, but nothing that one could use ever arrives. */
+Test(network, a_peer_that_says_nothing_whole_is_noticed_within_30_s)
+{
+    struct follower follower;
+    struct tally tally = {0};
+
+    make_maps(5);
+    follow(&follower, through);
+    LIVE_UNTIL(follower.synced, LIVE_WAIT_MS);
+    proxy_set_mode(&proxy, PROXY_TRICKLE);
+    LIVE_UNTIL(follower.failures > 0, 32000);
+    proxy_set_mode(&proxy, PROXY_FORWARD);
+    change_maps(&tally, 5, 1);
+    expect_all(&tally);
+    expect_convergence(&follower);
+    follower_stop(&follower);
+}
+
 /* --- storms -----------------------------------------------------------------------------------
  */
 

@@ -18,9 +18,11 @@
 
 enum proxy_mode {
     PROXY_FORWARD,
-    PROXY_HOLD,   /* what comes waits until the mode changes */
-    PROXY_SILENT, /* what comes is lost, and nothing is closed: a dead peer behind a middlebox */
-    PROXY_REFUSE, /* connections are cut as soon as they are made */
+    PROXY_HOLD,    /* what comes waits until the mode changes */
+    PROXY_SILENT,  /* what comes is lost, and nothing is closed: a dead peer behind a middlebox */
+    PROXY_TRICKLE, /* of what the server says a byte arrives each half second: never a whole frame
+                    */
+    PROXY_REFUSE,  /* connections are cut as soon as they are made */
 };
 
 /* What may happen to a piece of the stream. */
@@ -38,6 +40,7 @@ enum proxy_mischief {
 struct tcp_proxy {
     uv_loop_t *loop;
     uv_tcp_t listener;
+    uv_timer_t trickle;
     int port, server_port;
     enum proxy_mode mode;
     unsigned seed;     /* of its dice */
@@ -214,10 +217,30 @@ static inline void proxy_on_read(uv_stream_t *stream, ssize_t len, const uv_buf_
         break;
     case PROXY_SILENT:
         break;
+    case PROXY_TRICKLE:
+        if (end == &end->pair->server)
+            cr_assert_eq(buf_add(&end->backlog, piece->base, (size_t) len), 0);
+        else
+            proxy_pass(end, piece->base, (size_t) len);
+        break;
     default:
         if (len > 0)
             proxy_pass(end, piece->base, (size_t) len);
         break;
+    }
+}
+
+static inline void proxy_on_trickle(uv_timer_t *timer)
+{
+    struct tcp_proxy *proxy = timer->data;
+    struct proxy_pair *pair;
+
+    LIST_FOREACH(pair, &proxy->pairs, link)
+    {
+        if (pair->server.backlog.len == 0)
+            continue;
+        proxy_write(&pair->client, pair->server.backlog.data, 1);
+        buf_consume(&pair->server.backlog, 1);
     }
 }
 
@@ -229,6 +252,10 @@ static inline void proxy_set_mode(struct tcp_proxy *proxy, enum proxy_mode mode)
     proxy->mode = mode;
     if (mode == PROXY_REFUSE)
         proxy_cut(proxy);
+    if (mode == PROXY_TRICKLE)
+        uv_timer_start(&proxy->trickle, proxy_on_trickle, 0, 500);
+    else
+        uv_timer_stop(&proxy->trickle);
     if (mode != PROXY_FORWARD)
         return;
     LIST_FOREACH(pair, &proxy->pairs, link)
@@ -303,7 +330,8 @@ static inline void proxy_start(struct tcp_proxy *proxy, uv_loop_t *on, int serve
     *proxy = (struct tcp_proxy){.loop = on, .server_port = server_port};
     LIST_INIT(&proxy->pairs);
     uv_tcp_init(on, &proxy->listener);
-    proxy->listener.data = proxy;
+    uv_timer_init(on, &proxy->trickle);
+    proxy->listener.data = proxy->trickle.data = proxy;
     uv_ip4_addr("127.0.0.1", 0, &address);
     cr_assert_eq(uv_tcp_bind(&proxy->listener, (const struct sockaddr *) &address, 0), 0);
     cr_assert_eq(uv_listen((uv_stream_t *) &proxy->listener, 16, proxy_on_connection), 0);
@@ -314,6 +342,7 @@ static inline void proxy_start(struct tcp_proxy *proxy, uv_loop_t *on, int serve
 static inline void proxy_stop(struct tcp_proxy *proxy)
 {
     proxy_cut(proxy);
+    uv_close((uv_handle_t *) &proxy->trickle, NULL);
     uv_close((uv_handle_t *) &proxy->listener, NULL);
 }
 
