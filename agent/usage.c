@@ -2,8 +2,9 @@
 #include "agent/usage.h"
 
 #include "agent/pods.h"
+#include "agent/proc_scan.h"
 #include "agent/profile_state.h"
-#include "agent/task_scan.h"
+#include "agent/tasks.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
@@ -20,7 +21,7 @@ struct usage {
     uv_loop_t *loop;
     struct usage_options options;
 
-    struct task_scan *scan;
+    struct proc_scan *scan;
     struct tasks *tasks;
     uint64_t scan_began_ms, scan_ended_ms;
     bool tasks_are_newer; /* than the pods */
@@ -39,7 +40,24 @@ static void tell(struct usage *usage, const char *reason, const char *message)
 
 /* --- tasks --- */
 
-static void on_tasks(void *userdata, struct tasks *tasks, const struct error *err)
+static int read_tasks(const char *proc, void **ret, struct error *err)
+{
+    struct tasks *tasks;
+    int r = tasks_read(proc, &tasks, err);
+
+    if (r == 0)
+        *ret = tasks;
+    return r;
+}
+
+static void free_tasks(void *result)
+{
+    tasks_free(result);
+}
+
+static const struct proc_scan_kind scan_tasks = {.read = read_tasks, .free = free_tasks};
+
+static void on_tasks(void *userdata, void *tasks, const struct error *err)
 {
     struct usage *usage = userdata;
 
@@ -55,7 +73,7 @@ void usage_read_tasks(struct usage *usage)
     usage->tasks = NULL;
     usage->tasks_are_newer = true;
     usage->scan_began_ms = clock_monotonic_ms();
-    usage->scan = task_scan_start(usage->loop, usage->options.proc, on_tasks, usage);
+    usage->scan = proc_scan_start(usage->loop, &scan_tasks, usage->options.proc, on_tasks, usage);
 }
 
 bool usage_knows_tasks(const struct usage *usage)
@@ -168,7 +186,7 @@ void usage_free(struct usage *usage)
 {
     if (!usage)
         return;
-    task_scan_cancel(usage->scan);
+    proc_scan_cancel(usage->scan);
     pods_list_cancel(usage->list);
     loop_timer_free(usage->no_list);
     usage_forget(usage);
