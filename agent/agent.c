@@ -7,6 +7,7 @@
 
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
+#include "agent/confinement_check.h"
 #include "agent/machine.h"
 #include "agent/node.h"
 #include "agent/publisher.h"
@@ -58,6 +59,8 @@ struct agent {
     struct node *node;
     struct publisher *publisher;
     struct profile_events *events;
+    struct node_pods *pods;
+    struct confinement_check *confinement; /* nothing without a usable kernel, as the pods */
 
     /* With a folder. */
     struct loop_timer *table_timer;
@@ -130,6 +133,7 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
         .unsure = is_unsure(agent),
         .kernel_release = agent->uname.release,
         .agent_version = options_version(),
+        .findings = agent->confinement ? confinement_check_findings(agent->confinement) : NULL,
     };
     *ret_records = agent->reconciler ? agent->host.records : NULL;
     if (!agent->reconciler) {
@@ -181,6 +185,23 @@ static void on_kernel_changed(void *userdata)
 
     look_at_self(agent);
     agent_reconciler_kernel_changed(agent->reconciler);
+    if (agent->confinement)
+        confinement_check_wake(agent->confinement);
+}
+
+static void on_containers_changed(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    confinement_check_wake(agent->confinement);
+}
+
+static void on_adopt(void *userdata, const cJSON *status)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->confinement)
+        confinement_check_adopt(agent->confinement, status);
 }
 
 static void on_source_changed(void *userdata, const char *name)
@@ -256,6 +277,29 @@ static void start_reconciler(struct agent *agent)
         log_error("ownership files cannot be read", "err", error_message(&err));
 }
 
+static void start_confinement(struct agent *agent)
+{
+    struct node_pods_options pods = {
+        .client = agent->client,
+        .node = agent->node_name,
+        .changed = on_containers_changed,
+        .userdata = agent,
+    };
+    struct confinement_check_options check = {
+        .proc = agent->options.proc,
+        .loaded = agent->host.loaded,
+        .metrics = agent->metrics,
+        .recorder = profile_events_recorder(agent->events),
+        .changed = on_changed,
+        .userdata = agent,
+    };
+
+    agent->pods = node_pods_new(&pods);
+    check.pods = agent->pods;
+    agent->confinement = confinement_check_new(agent->loop, &check);
+    node_pods_start(agent->pods);
+}
+
 static void start_source(struct agent *agent)
 {
     struct source_listener listener = {
@@ -302,6 +346,8 @@ static void start_node(void *userdata)
     fill_host(agent, kernel);
     start_reconciler(agent);
     start_source(agent);
+    if (agent->client)
+        start_confinement(agent);
     on_changed(agent);
 }
 
@@ -367,6 +413,7 @@ static int connect_cluster(struct agent *agent, struct error *err)
         .busy = is_busy,
         .describe = describe,
         .answered = on_answered,
+        .adopt = on_adopt,
         .userdata = agent,
     };
     int r;
@@ -445,6 +492,8 @@ bool agent_free(struct agent *agent)
     /* First, so that no answer of the kernel reaches what is freed below. */
     host_leave_kernel(&agent->host);
     agent_reconciler_free(agent->reconciler);
+    confinement_check_free(agent->confinement);
+    node_pods_free(agent->pods);
     publisher_free(agent->publisher);
     source_free(agent->source);
     node_free(agent->node);

@@ -68,4 +68,17 @@ const struct metric_spec agent_metric_specs[AGENT_METRICS] = {
             .help = "1 while the agent itself runs under an AppArmor profile, else 0.",
             .type = METRIC_GAUGE,
         },
+    [METRIC_UNCONFINED_CONTAINERS] =
+        {
+            .name = "apparmor_unconfined_containers",
+            .help = "Running containers that are not confined as their pods ask.",
+            .type = METRIC_GAUGE,
+        },
+    [METRIC_CONTAINER_UNCONFINED] =
+        {
+            .name = "apparmor_container_unconfined",
+            .help = "1 for each of these containers, up to 100 of them.",
+            .type = METRIC_GAUGE,
+            .labels = {"namespace", "pod", "container"},
+        },
 };

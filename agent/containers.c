@@ -80,6 +80,18 @@ static void visit(void *userdata, int dir, const char *name, pid_t pid)
     add(reading->found, &found);
 }
 
+static int by_container(const void *a, const void *b)
+{
+    const struct container_task *left = a, *right = b;
+    int order = strcmp(left->place.container, right->place.container);
+
+    if (order != 0)
+        return order;
+    if (left->start != right->start)
+        return left->start < right->start ? -1 : 1;
+    return left->pid < right->pid ? -1 : left->pid > right->pid;
+}
+
 int containers_read(const char *proc, struct containers **ret, struct error *err)
 {
     const char *path = proc ? proc : "/proc";
@@ -93,8 +105,30 @@ int containers_read(const char *proc, struct containers **ret, struct error *err
     buf_done(&reading.text);
     if (r < 0)
         return error_set_errno(err, r, "cannot read the processes in %s", path);
+    if (found->len > 0)
+        qsort(found->items, found->len, sizeof(*found->items), by_container);
     *ret = TAKE_PTR(found);
     return 0;
+}
+
+const struct container_task *containers_find(const struct containers *containers, const char *id,
+                                             size_t *ret_count)
+{
+    size_t low = 0, high = containers->len, count = 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(containers->items[middle].place.container, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low + count < containers->len &&
+           strcmp(containers->items[low + count].place.container, id) == 0)
+        count++;
+    *ret_count = count;
+    return count ? &containers->items[low] : NULL;
 }
 
 void containers_free(struct containers *containers)

@@ -21,6 +21,7 @@ struct container_task {
     char *label;    /* as in attr/current, without line break */
 };
 
+/* Sorted by container, each container's oldest first. */
 struct containers {
     struct container_task *items;
     size_t len, capacity;
@@ -33,3 +34,7 @@ struct containers {
 _must_check_ int containers_read(const char *proc, struct containers **ret, struct error *err);
 void containers_free(struct containers *containers);
 DEFINE_CLEANUP(struct containers *, containers_free)
+
+/* Those of a container, by its id; there are `*ret_count`. */
+const struct container_task *containers_find(const struct containers *containers, const char *id,
+                                             size_t *ret_count);

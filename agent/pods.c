@@ -14,6 +14,11 @@ struct pods_list {
     void *userdata;
 };
 
+char *pods_selector(const char *node)
+{
+    return xasprintf("spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed", node);
+}
+
 static void add_user(struct map *users, const char *profile, const cJSON *pod)
 {
     const char *namespace = json_string(pod, "metadata", "namespace");
@@ -99,8 +104,7 @@ static void on_done(void *userdata, _unused_ const char *resource_version, const
 struct pods_list *pods_list(struct kube_client *client, const char *node, pods_fn fn,
                             void *userdata)
 {
-    _cleanup_free_ char *selector =
-        xasprintf("spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed", node);
+    _cleanup_free_ char *selector = pods_selector(node);
     struct kube_list_options options = {.field_selector = selector};
     struct pods_list *list = xcalloc(1, sizeof(*list));
 

@@ -14,6 +14,9 @@
  * (https://kubernetes.io/docs/tutorials/security/apparmor/).
  */
 
+/* Field selector of the node's pods that have not ended; the caller frees it. */
+char *pods_selector(const char *node);
+
 /* Adds the names that a pod gives to `users`, a map from name to "namespace/pod" (malloc'ed). */
 void pods_collect(const cJSON *pod, struct map *users);
 /* A pod that names one of the profiles, a child of one, or a stack with one; else NULL. */

@@ -3,7 +3,6 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
-#include "lib/kube/events.h"
 #include "lib/policy/profile.h"
 
 struct profile_events {
@@ -38,6 +37,11 @@ void profile_events_free(struct profile_events *events)
     kube_recorder_free(events->recorder);
     free(events->node);
     free(events);
+}
+
+struct kube_recorder *profile_events_recorder(const struct profile_events *events)
+{
+    return events->recorder;
 }
 
 static struct kube_reference reference_to(const struct record *record)

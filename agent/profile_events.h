@@ -3,6 +3,7 @@
 
 #include "agent/records.h"
 #include "lib/kube/client.h"
+#include "lib/kube/events.h"
 
 /*
  * Events about an AppArmorProfile that only its node can tell. That it failed on a node is not
@@ -14,6 +15,9 @@ struct profile_events *profile_events_new(struct kube_client *client, const char
 /* Before its client. */
 void profile_events_free(struct profile_events *events);
 DEFINE_CLEANUP(struct profile_events *, profile_events_free)
+
+/* For Events about other objects. */
+struct kube_recorder *profile_events_recorder(const struct profile_events *events);
 
 /* All accept NULL, without a cluster. */
 

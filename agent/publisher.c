@@ -130,6 +130,14 @@ static void on_answered(void *userdata)
     publisher_changed(publisher);
 }
 
+static void on_adopt(void *userdata, const cJSON *status)
+{
+    struct publisher *publisher = userdata;
+
+    if (publisher->options.adopt)
+        publisher->options.adopt(publisher->options.userdata, status);
+}
+
 struct publisher *publisher_new(const struct publisher_options *options)
 {
     struct publisher *publisher = xcalloc(1, sizeof(*publisher));
@@ -146,6 +154,7 @@ struct publisher *publisher_new(const struct publisher_options *options)
         .node = options->node,
         .metrics = options->metrics,
         .answered = on_answered,
+        .adopt = on_adopt,
         .userdata = publisher,
     };
 

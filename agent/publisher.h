@@ -28,6 +28,8 @@ struct publisher_options {
                      const struct records **ret_records);
     /* A write has been answered, or the Node has changed. */
     void (*answered)(void *userdata);
+    /* What the AppArmorNode's status said at the start, once, before it is written; or NULL. */
+    void (*adopt)(void *userdata, const cJSON *status);
     void *userdata;
 };
 

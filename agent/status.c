@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/utf8.h"
 #include "lib/policy/profile.h"
 
 /* Of the API (crds/apparmornodes.yaml). */
@@ -13,6 +14,10 @@
  * take half of it. */
 #define TEXT_MAX ((size_t) 512 * 1024)
 #define REASON_NOT_ALL_LISTED "NotAllListed"
+/* Of STATUS_UNCONFINED; status.unconfinedContainers has the number of all. */
+#define UNCONFINED_MAX 20
+#define UNCONFINED_COUNT "unconfinedContainers"
+#define LABEL_MAX 256
 
 static void add_if(cJSON *json, const char *key, const char *value)
 {
@@ -90,6 +95,54 @@ static void add_profiles(cJSON *status, const struct records *records)
         say_not_all(status, count);
 }
 
+static cJSON *unconfined_json(const struct finding *finding)
+{
+    cJSON *entry = cJSON_CreateObject();
+    bool is_text = utf8_valid(finding->label, strlen(finding->label));
+    _cleanup_free_ char *label =
+        is_text
+            ? xstrndup(finding->label, utf8_cut(finding->label, strlen(finding->label), LABEL_MAX))
+            : xstrdup("?");
+
+    json_add_string(entry, "namespace", finding->ns);
+    json_add_string(entry, "pod", finding->pod);
+    json_add_string(entry, "podUID", finding->uid);
+    json_add_string(entry, "container", finding->container);
+    json_add_string(entry, "containerID", finding->id);
+    json_add_string(entry, "asked", finding->asked);
+    json_add_string(entry, "actual", label);
+    json_add_bool(entry, "profileLoaded", finding->profile_loaded);
+    return entry;
+}
+
+static void add_unconfined(cJSON *status, const struct findings *findings)
+{
+    const struct finding *finding;
+    size_t position = 0;
+    cJSON *list;
+
+    json_add_int(status, UNCONFINED_COUNT, (int64_t) findings_size(findings));
+    if (findings_size(findings) == 0)
+        return;
+    list = json_add_array(status, STATUS_UNCONFINED);
+    while (position < UNCONFINED_MAX && (finding = findings_next(findings, &position)))
+        json_append(list, unconfined_json(finding));
+}
+
+void status_keep(cJSON *status, const struct status_node *node, const cJSON *old)
+{
+    static const char *const keys[] = {UNCONFINED_COUNT, STATUS_UNCONFINED};
+
+    if (!node->enabled || node->findings)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        const cJSON *value = json_get(old, keys[i]);
+
+        if (value)
+            json_add(status, keys[i], cJSON_Duplicate(value, true));
+    }
+}
+
 cJSON *status_json(const struct status_node *node, const struct records *records)
 {
     cJSON *status = cJSON_CreateObject();
@@ -108,6 +161,8 @@ cJSON *status_json(const struct status_node *node, const struct records *records
         json_add_int(status, "failed", 0);
         json_add_array(status, "profiles");
     }
+    if (node->findings)
+        add_unconfined(status, node->findings);
     return status;
 }
 

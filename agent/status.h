@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "agent/findings.h"
 #include "agent/records.h"
 #include "lib/base/json.h"
 
@@ -14,10 +15,16 @@ struct status_node {
     const char *features_id;      /* or NULL: no compiler */
     const char *parser_version;   /* or NULL */
     const char *agent_version;
+    const struct findings *findings; /* NULL: not known yet */
 };
+
+/* The list of containers that are not confined as their pods ask. */
+#define STATUS_UNCONFINED "unconfined"
 
 /* `status`, profiles sorted by name. Undecided records are left out; `records` may be NULL. */
 cJSON *status_json(const struct status_node *node, const struct records *records);
+/* What is not known yet stays as it was in `old`. */
+void status_keep(cJSON *status, const struct status_node *node, const cJSON *old);
 /* Merge patch that makes a status `old` (NULL: none) into `status`; NULL when they are equal. */
 cJSON *status_patch(const cJSON *old, const cJSON *status);
 /* Keeps the lastTransitionTime of entries in `old` whose state is what the record's is. */

@@ -113,16 +113,25 @@ static void on_patched(void *userdata, _unused_ struct kube_object *object, cons
     answered(writer, err);
 }
 
+/* What an agent before this one has said. */
+static void adopt(struct status_writer *writer, const struct records *records)
+{
+    if (records)
+        status_adopt_times(records, writer->written);
+    writer->options.adopt(writer->options.userdata, writer->written);
+    writer->adopted = true;
+}
+
 static void write_status(struct status_writer *writer, const struct status_node *node,
                          const struct records *records)
 {
     _cleanup_json_ cJSON *status = NULL;
     _cleanup_json_ cJSON *patch = NULL;
 
-    if (records && !writer->adopted)
-        status_adopt_times(records, writer->written);
-    writer->adopted = true;
+    if (!writer->adopted)
+        adopt(writer, records);
     status = status_json(node, records);
+    status_keep(status, node, writer->written);
     patch = status_patch(writer->written, status);
     if (!patch) {
         writer->done = true;

@@ -19,6 +19,8 @@ struct status_writer_options {
     struct metrics *metrics;
     /* A request has been answered, or the object has appeared or gone. */
     void (*answered)(void *userdata);
+    /* What the status said at the start, once, before anything is written. */
+    void (*adopt)(void *userdata, const cJSON *status);
     void *userdata;
 };
 

@@ -190,7 +190,7 @@ crds_columns() {
     equal 'they show the status' 'shown Enforce 2/3 False Failed' without_age as admin get aap shown --no-headers
     equal 'kubectl get aan has the columns' 'NAME APPARMOR LOADED FAILED AGENT AGE' first_line as admin get aan
     equal 'they show the status of the node' 'node-1 Enabled 1 2 v1' without_age as admin get aan node-1 --no-headers
-    equal '-o wide adds kernel and parser' 'NAME APPARMOR LOADED FAILED AGENT KERNEL PARSER AGE' \
+    equal '-o wide adds kernel, parser and unconfined containers' 'NAME APPARMOR LOADED FAILED AGENT KERNEL PARSER UNCONFINED AGE' \
         first_line as admin get aan -o wide
     equal 'and shows them' 'node-1 Enabled 1 2 v1 6.1.0-1-cloud-amd64 3.0.8' \
         without_age as admin get aan node-1 -o wide --no-headers

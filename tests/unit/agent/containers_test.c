@@ -176,6 +176,26 @@ Test(containers, many_are_found)
     cr_assert_eq(found->len, 100);
 }
 
+Test(containers, those_of_a_container_come_oldest_first)
+{
+    size_t count;
+
+    put_task(500, 100, WEB, "sh", "unconfined\n");
+    put_task(200, 100, WEB, "nginx", "web (enforce)\n");
+    put_task(300, 100, OTHER, "x", "unconfined\n");
+    _cleanup_(containers_freep) struct containers *found = read_all();
+    const struct container_task *tasks = containers_find(found, ID, &count);
+
+    cr_assert_eq(count, 2);
+    cr_assert_eq(tasks[0].pid, 200);
+    cr_assert_eq(tasks[1].pid, 500);
+    tasks = containers_find(found, OTHER_ID, &count);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(tasks[0].pid, 300);
+    (void) containers_find(found, "aa", &count);
+    cr_assert_eq(count, 0);
+}
+
 Test(containers, a_proc_that_does_not_show_the_whole_node_is_an_error)
 {
     _cleanup_error_ struct error err = {0};

@@ -2,6 +2,7 @@
 #include "agent/status.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
@@ -163,4 +164,109 @@ Test(status, what_ails_the_node_is_said_beside_what_is_not_listed)
 
     cr_assert_str_eq(json_string(status, "reason"), "KernelStuck");
     cr_assert_eq(strncmp(json_string(status, "message"), "the lock is stuck; 2000 of", 25), 0);
+}
+
+/* --- containers that are not confined as their pods ask --- */
+
+static void add_unconfined(struct findings *findings, unsigned count)
+{
+    struct containers seen = {.items = xcalloc(count, sizeof(*seen.items)), .len = count};
+
+    for (unsigned i = 0; i < count; i++) {
+        seen.items[i].pid = (pid_t) i + 1;
+        seen.items[i].label = xstrdup(i == 0 ? "runc (unconfined)" : "unconfined");
+        (void) snprintf(seen.items[i].place.container, CGROUP_CONTAINER_SIZE, "%03u", i);
+    }
+    for (unsigned i = 0; i < count * 2; i++) {
+        struct node_container web = {.ns = "shop",
+                                     .pod = "web-1",
+                                     .uid = "u1",
+                                     .cgroup_pod = "",
+                                     .name = "web",
+                                     .id = seen.items[i % count].place.container,
+                                     .asked = "Localhost/web",
+                                     .running = true};
+        if (i % count == 0)
+            findings_begin(findings, &seen, i ? FINDINGS_CONFIRM_MS : 0);
+        findings_check(findings, &web);
+        if (i % count == count - 1)
+            (void) findings_end(findings);
+    }
+    for (unsigned i = 0; i < count; i++)
+        free(seen.items[i].label);
+    free(seen.items);
+}
+
+Test(status, unconfined_containers_are_listed)
+{
+    _cleanup_(findings_freep) struct findings *findings = findings_new();
+    struct status_node with = node;
+    size_t position = 0;
+
+    add_unconfined(findings, 1);
+    findings_next(findings, &position)->profile_loaded = true;
+    with.findings = findings;
+    _cleanup_json_ cJSON *status = status_json(&with, records);
+    const cJSON *entry = cJSON_GetArrayItem(json_get(status, "unconfined"), 0);
+    _cleanup_free_ char *text = json_print(entry);
+
+    cr_assert_eq(json_int(json_get(status, "unconfinedContainers"), -1), 1);
+    cr_assert_str_eq(text, "{\"namespace\":\"shop\",\"pod\":\"web-1\",\"podUID\":\"u1\","
+                           "\"container\":\"web\",\"containerID\":\"000\","
+                           "\"asked\":\"Localhost/web\",\"actual\":\"runc (unconfined)\","
+                           "\"profileLoaded\":true}");
+}
+
+Test(status, of_many_unconfined_containers_the_first_are_listed_and_all_counted)
+{
+    _cleanup_(findings_freep) struct findings *findings = findings_new();
+    struct status_node with = node;
+
+    add_unconfined(findings, 100);
+    with.findings = findings;
+    _cleanup_json_ cJSON *status = status_json(&with, records);
+
+    cr_assert_eq(json_int(json_get(status, "unconfinedContainers"), -1), 100);
+    cr_assert_eq(cJSON_GetArraySize(json_get(status, "unconfined")), 20);
+}
+
+Test(status, when_all_are_confined_the_list_goes)
+{
+    _cleanup_(findings_freep) struct findings *findings = findings_new();
+    struct status_node with = node;
+
+    add_unconfined(findings, 1);
+    with.findings = findings;
+    _cleanup_json_ cJSON *before = status_json(&with, records);
+    static const struct containers none = {0};
+    findings_begin(findings, &none, 0);
+    (void) findings_end(findings);
+    _cleanup_json_ cJSON *after = status_json(&with, records);
+    _cleanup_json_ cJSON *patch = status_patch(before, after);
+    _cleanup_free_ char *text = json_print(patch);
+
+    cr_assert_str_eq(text, "{\"status\":{\"unconfinedContainers\":0,\"unconfined\":null}}");
+}
+
+/* An agent that has just started does not know yet, and writes nothing. */
+Test(status, what_is_not_known_yet_stays)
+{
+    _cleanup_(findings_freep) struct findings *findings = findings_new();
+    struct status_node with = node, off = {.enabled = false};
+
+    add_unconfined(findings, 1);
+    with.findings = findings;
+    _cleanup_json_ cJSON *before = status_json(&with, records);
+    _cleanup_json_ cJSON *after = status_json(&node, records);
+    status_keep(after, &node, before);
+    cr_assert(json_equal(before, after));
+
+    _cleanup_json_ cJSON *known = status_json(&with, records);
+    status_keep(known, &with, before);
+    cr_assert(json_equal(before, known));
+
+    _cleanup_json_ cJSON *without = status_json(&off, NULL);
+    status_keep(without, &off, before);
+    cr_assert_null(json_get(without, "unconfined"));
+    status_keep(after, &node, NULL);
 }
