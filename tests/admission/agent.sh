@@ -38,6 +38,8 @@ agent_reads() {
     done
     allowed 'an agent lists the pods of its node' \
         as agent-node-1 get pods -A --field-selector=spec.nodeName=node-1
+    allowed 'an agent watches them' as agent-node-1 get --raw \
+        '/api/v1/pods?watch=true&timeoutSeconds=1&fieldSelector=spec.nodeName%3Dnode-1'
     allowed 'an agent reads the definition of AppArmorProfile' as agent-node-1 get crd apparmorprofiles.apparmor.io
     refused "$(by_rbac get customresourcedefinitions)" 'an agent reads no other definition' \
         as agent-node-1 get crd apparmornodes.apparmor.io
@@ -155,22 +157,54 @@ END
     allowed 'control: an administrator may' write_status admin node-1 --dry-run=server
 }
 
-# About AppArmorProfiles, which have no namespace: theirs is default.
+agent_event() { # NAME NAMESPACE NODE KIND [JQ-FILTER]
+    jq -n --arg name "$1" --arg ns "$2" --arg node "$3" --arg kind "$4" '{apiVersion: "v1", kind: "Event",
+        metadata: {name: $name, namespace: $ns}, involvedObject: {apiVersion: "v1", kind: $kind, name: "probe"},
+        type: "Warning", reason: "Probe", message: "probe", source: {component: "apparmor-agent", host: $node},
+        reportingComponent: "apparmor-agent", reportingInstance: $node}
+        | if $kind == "Pod" then .involvedObject.namespace = $ns else . end' | jq "${5:-.}"
+}
+record_event() { # WHO NAME NAMESPACE NODE KIND [JQ-FILTER]
+    as "$1" create --validate=false -f "$(agent_event "${@:2}" | manifest event)"
+}
+# `kubectl patch` would read it first, which agents may not.
+patch_event() { # WHO NAMESPACE NAME [MERGE-PATCH]
+    curl -sS --max-time 20 --cacert <(as admin config view --raw --minify \
+        -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d) -X PATCH -d "${4:-{\"count\": 2\}}" \
+        -H 'Content-Type: application/merge-patch+json' --fail-with-body \
+        -H "Authorization: Bearer $(as "$1" config view --raw --minify -o jsonpath='{.users[0].user.token}')" \
+        "$(as admin config view --minify -o jsonpath='{.clusters[0].cluster.server}')/api/v1/namespaces/$2/events/$3"
+}
+
+# About pods of any namespace, and about AppArmorProfiles, which have none: theirs is default.
 agent_events() {
-    manifest event >/dev/null <<'END'
-apiVersion: v1
-kind: Event
-metadata: {name: probe.1, namespace: default}
-involvedObject: {apiVersion: apparmor.io/v1alpha1, kind: AppArmorProfile, name: probe}
-type: Normal
-reason: Probe
-message: probe
-END
-    allowed 'an agent records an Event' as agent-node-1 create -f "$WORK/event.yaml"
-    # `kubectl patch` would read it first, which agents may not.
-    equal 'an agent may raise the count of an Event' yes may agent-node-1 patch events default
+    local policy=agent-events.apparmor.io bound='.*record Events only as apparmor-agent of that node'
+    allowed 'an agent records an Event about an AppArmorProfile' \
+        record_event agent-node-1 probe.1 default node-1 AppArmorProfile
+    allowed 'an agent records an Event about a pod' record_event agent-node-1 probe.2 kube-system node-1 Pod
+    allowed 'an agent raises the count of its Event' patch_event agent-node-1 kube-system probe.2
+    allowed "control: another node's agent records Events, too" record_event agent-node-2 probe.3 default node-2 Pod
+    refused "$(by_policy $policy "$bound")" "an agent may not change another agent's Event" \
+        patch_event agent-node-1 default probe.3
+    refused "$(by_policy $policy 'an agent may not change an Event of somebody else')" 'nor make it its own' \
+        patch_event agent-node-1 default probe.3 '{"source": {"host": "node-1"}, "reportingInstance": "node-1"}'
+    refused "$(by_policy $policy "$bound")" 'an agent may not speak for another node' \
+        record_event agent-node-1 probe.4 default node-2 Pod
+    refused "$(by_policy $policy "$bound")" 'nor for no node' record_event agent-node-1 probe.4 default '' Pod
+    refused "$(by_policy $policy "$bound")" 'nor for another program' \
+        record_event agent-node-1 probe.4 default node-1 Pod '.source.component = "kubelet"'
+    refused "$(by_policy $policy "$bound")" 'nor for another reporter' \
+        record_event agent-node-1 probe.4 default node-1 Pod '.reportingComponent = "kubelet"'
+    refused "$(by_policy $policy 'an agent may not record Events about a Secret')" \
+        'an agent may not record Events about anything' record_event agent-node-1 probe.4 default node-1 Secret
+    allowed 'control: somebody else may' record_event admin probe.4 default '' Secret '.source.component = "kubelet"'
+    refused "$(by_policy $policy 'an agent may not change an Event of somebody else')" \
+        "an agent may not make another program's Event its own" patch_event agent-node-1 default probe.4 \
+        '{"source": {"component": "apparmor-agent", "host": "node-1"}, "reportingInstance": "node-1",
+          "reportingComponent": "apparmor-agent", "involvedObject": {"kind": "Pod"}}'
     refused "$(by_rbac delete events)" 'an agent does not delete Events' as agent-node-1 -n default delete event probe.1
-    as admin -n default delete event probe.1 >/dev/null
+    as admin -n default delete event probe.1 probe.3 probe.4 >/dev/null
+    as admin -n kube-system delete event probe.2 >/dev/null
 }
 
 agent_beyond_its_node() {
@@ -191,6 +225,8 @@ agent_unbound_token() {
         patch_node unbound node-1 "$AGENT_LABELS"
     refused "$(by_policy agent-api.apparmor.io "$unbound")" 'a token without a node may write no AppArmorNode' \
         write_status unbound node-1
+    refused "$(by_policy agent-events.apparmor.io "$unbound")" 'a token without a node may record no Event' \
+        record_event unbound probe.1 default node-1 Pod
 }
 
 EMPTY_PROFILE='{"apiVersion":"apparmor.io/v1alpha1","kind":"AppArmorProfile","metadata":{"name":"probe"},
@@ -278,15 +314,12 @@ create pods apparmor-system
 patch pods default
 delete pods default
 get pods default
-watch pods default
 create pods/exec default
 create pods/eviction default
 get pods/log default
 create pods/binding default
 create serviceaccounts/token apparmor-system
 impersonate serviceaccounts apparmor-system
-create events kube-system
-create events apparmor-system
 get events default
 list events default
 update events default
