@@ -141,6 +141,11 @@ unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))
 live: deps
 	@tests/live/run
 
+# Every profile that Debian ships, on real kernels (make test takes each fourth).
+.PHONY: debian
+debian: deps
+	@DEBIAN_EVERY=1 CASES=tests/e2e/cases/40-debian.sh CLUSTER_DIR=build/debian tests/e2e/run
+
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
 
@@ -232,6 +237,7 @@ help:
 	@echo 'make image      container images of the programs, as archives in build/image'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
+	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'

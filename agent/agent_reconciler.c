@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent_reconciler.h"
 
+#include <string.h>
+
 #include "agent/ownership.h"
 #include "agent/round.h"
 #include "lib/base/alloc.h"
@@ -175,6 +177,25 @@ int agent_reconciler_start(struct agent_reconciler *reconciler, struct error *er
     return files_each(reconciler->host->files, on_file, reconciler, err);
 }
 
+static struct round *find_round(const struct agent_reconciler *reconciler, const char *name)
+{
+    struct round *round = reconciler->rounds;
+
+    while (round && strcmp(round->key, name) != 0)
+        round = round->next;
+    return round;
+}
+
+/* Work on it that is under way is followed by another round, and may be in vain. */
+static void look_at(struct agent_reconciler *reconciler, const char *name)
+{
+    struct round *round = find_round(reconciler, name);
+
+    kube_workqueue_add(reconciler->queue, name);
+    if (round)
+        round_reconsider(round);
+}
+
 void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *name)
 {
     struct source *source = reconciler->options.source;
@@ -182,7 +203,7 @@ void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *n
 
     if (source->ops->lookup(source, name, NULL, &meta) == SOURCE_PRESENT && !meta.deleting)
         records_add(reconciler->host->records, name);
-    kube_workqueue_add(reconciler->queue, name);
+    look_at(reconciler, name);
 }
 
 void agent_reconciler_all_changed(struct agent_reconciler *reconciler)
@@ -191,7 +212,7 @@ void agent_reconciler_all_changed(struct agent_reconciler *reconciler)
     size_t position = 0;
 
     while ((record = records_next(reconciler->host->records, &position)))
-        kube_workqueue_add(reconciler->queue, record->name);
+        look_at(reconciler, record->name);
 }
 
 void agent_reconciler_labels_changed(struct agent_reconciler *reconciler)

@@ -167,6 +167,11 @@ struct build *builder_start(struct builder *builder, const struct policy_profile
     return build;
 }
 
+bool build_is_waiting(const struct build *build)
+{
+    return build->compilation == NULL;
+}
+
 void build_cancel(struct build *build)
 {
     if (!build)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "agent/compile.h"
@@ -34,5 +35,7 @@ const struct compiler *builder_compiler(struct builder *builder);
  */
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
                             bool repair, compile_fn fn, void *userdata);
+/* Its turn has not come yet. */
+bool build_is_waiting(const struct build *build);
 /* `fn` is not called. NULL is accepted; not from after the callback. */
 void build_cancel(struct build *build);

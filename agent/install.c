@@ -222,6 +222,13 @@ struct install *install_start(const struct host *host, struct record *record,
     return install;
 }
 
+enum install_progress install_progress(const struct install *install)
+{
+    if (!install->build)
+        return INSTALL_CHANGES;
+    return build_is_waiting(install->build) ? INSTALL_WAITS : INSTALL_COMPILES;
+}
+
 void install_cancel(struct install *install)
 {
     if (!install)

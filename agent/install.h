@@ -32,8 +32,15 @@ typedef void (*install_fn)(void *userdata, enum install_stage stage, const struc
  */
 struct install *install_start(const struct host *host, struct record *record,
                               const struct policy_profile *profile, install_fn fn, void *userdata);
+enum install_progress {
+    INSTALL_WAITS, /* for a place at the compiler */
+    INSTALL_COMPILES,
+    INSTALL_CHANGES, /* files and kernel: it goes on to its end */
+};
+enum install_progress install_progress(const struct install *install);
 /*
- * The callback is not called. Only once the kernel is freed: a load under way goes on, and its file
- * stays for the next start to look at. NULL is accepted; not from after the callback.
+ * The callback is not called. Before anything changes; after that only once the
+ * kernel is freed: a load under way goes on, and its file stays for the next start to look at. NULL
+ * is accepted; not from after the callback.
  */
 void install_cancel(struct install *install);

@@ -62,6 +62,13 @@ void round_check_lost(const struct round *round);
 /* Has all but `except` looked at that may wait for names to change hands. */
 void round_wake_others(struct agent_reconciler *reconciler, const struct record *except);
 
+/*
+ * The source may say something else of the object now. What is being compiled and wanted no more is
+ * given up, which ends the round; what has waited its turn at the compiler makes room for what is
+ * newer.
+ */
+void round_reconsider(struct round *round);
+
 /* These take the round over. */
 
 /* The source has the object. */

@@ -243,3 +243,32 @@ void round_want(struct round *round, const struct source_meta *meta)
         fetch(round, is_behind(record, meta));
     }
 }
+
+static bool is_outdated(const struct round *round)
+{
+    struct source *source = round->reconciler->options.source;
+    const struct record *record = round_record(round);
+    enum install_progress progress = install_progress(round->install);
+    struct source_meta meta = {0};
+
+    if (progress == INSTALL_CHANGES)
+        return false;
+    switch (source->ops->lookup(source, round->key, record->marker, &meta)) {
+    case SOURCE_DELETED:
+        return true;
+    case SOURCE_PRESENT:
+        return meta.deleting || (!round->own && progress == INSTALL_WAITS &&
+                                 strcmp(record->version, meta.version) != 0);
+    default:
+        return false;
+    }
+}
+
+void round_reconsider(struct round *round)
+{
+    if (!round->install || !is_outdated(round))
+        return;
+    install_cancel(round->install);
+    round->install = NULL;
+    round_done(round);
+}

@@ -681,3 +681,47 @@ Test(agent_reconciler, a_compiler_that_is_installed_later_is_found)
     RUN_UNTIL(reason_is(REASON_VERIFY_FAILED));
     cr_assert_not_null(builder_compiler(host.builder));
 }
+
+/* --- what is wanted no more --- */
+
+/* Takes a compiler a minute and more. */
+static char *endless_text(void)
+{
+    struct buf text = BUF_INIT(65536);
+
+    buf_add_string(&text, "profile web {\n");
+    for (int i = 0; i < 300; i++)
+        buf_addf(&text, "/**%d**a**%d**{b,c}** rw,\n", i, i + 1);
+    buf_add_string(&text, "}\n");
+    return buf_take(&text);
+}
+
+static bool is_compiling(void)
+{
+    return reconciler->rounds && reconciler->rounds->install &&
+           install_progress(reconciler->rounds->install) == INSTALL_COMPILES;
+}
+
+Test(agent_reconciler, a_deletion_does_not_wait_for_the_compiler)
+{
+    _cleanup_free_ char *text = endless_text();
+
+    source.text = text;
+    start();
+    sync_source(SOURCE_PRESENT);
+    RUN_UNTIL(is_compiling());
+    sync_source(SOURCE_DELETED);
+    RUN_UNTIL(!record() && idle());
+    cr_assert_eq(metrics_value(host.metrics, METRIC_COMPILE_SECONDS, NULL), 0);
+}
+
+Test(agent_reconciler, a_revision_under_way_is_compiled_to_its_end)
+{
+    start();
+    sync_source(SOURCE_PRESENT);
+    RUN_UNTIL(is_compiling());
+    source.generation = 2;
+    look();
+    cr_assert(is_compiling(), "else one who edits faster than the node compiles gets nothing");
+    RUN_UNTIL(idle());
+}
