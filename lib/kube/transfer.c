@@ -190,8 +190,27 @@ static void set_tls(struct transfer *transfer)
     set_option(easy, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     set_option(easy, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
     set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
+    /* Or the system's authorities would be trusted besides. */
+    if (config->ca.data)
+        set_option(easy, CURLOPT_CAPATH, NULL);
     set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->certificate);
     set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
+}
+
+/* A proxy that speaks TLS is judged as the server is, and told who we are, as kubectl does. */
+static void set_proxy_tls(struct transfer *transfer)
+{
+    const struct kube_config *config = transfer->transport->config;
+    CURL *easy = transfer->easy;
+
+    set_option(easy, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    set_option(easy, CURLOPT_PROXY_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
+    set_option(easy, CURLOPT_PROXY_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
+    set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &config->ca);
+    if (config->ca.data)
+        set_option(easy, CURLOPT_PROXY_CAPATH, NULL);
+    set_blob(easy, CURLOPT_PROXY_SSLCERT_BLOB, &config->certificate);
+    set_blob(easy, CURLOPT_PROXY_SSLKEY_BLOB, &config->key);
 }
 
 static void set_connection(struct transfer *transfer)
@@ -260,6 +279,7 @@ struct transfer *transfer_new(struct transport *transport, const struct transfer
     set_option(transfer->easy, CURLOPT_WRITEDATA, transfer);
     set_connection(transfer);
     set_tls(transfer);
+    set_proxy_tls(transfer);
     set_request(transfer);
     set_headers(transfer);
     return transfer;
@@ -276,6 +296,7 @@ void transfer_set_credentials(struct transfer *transfer)
     curl_slist_free_all(TAKE_PTR(transfer->headers));
     set_headers(transfer);
     set_tls(transfer);
+    set_proxy_tls(transfer);
 }
 
 void transfer_free(struct transfer *transfer)

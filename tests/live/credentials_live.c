@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Ways to a real API server and through its door: credential plugins and proxies. Takes KUBECONFIG,
- * and a kubectl in the PATH, whose directory the plugin's PATH has, too.
+ * a kubectl in the PATH, whose directory the plugin's PATH has, too, and CONTROLPLANE_PKI, the
+ * folder of the server's certificates.
  */
 #include <fcntl.h>
 #include <sys/queue.h>
@@ -15,6 +16,7 @@ static char *folder;
 static struct kube_config *admin; /* what KUBECONFIG says */
 static struct proxy proxy;
 static struct kube_client *other; /* of the test */
+static char *server_url;          /* of the test's kubeconfig; NULL: KUBECONFIG's */
 
 static void open_folder(void)
 {
@@ -40,6 +42,7 @@ static void close_folder(void)
     proxy_stop(&proxy);
     command_run(&removed, command);
     free(TAKE_PTR(folder));
+    free(TAKE_PTR(server_url));
     kube_config_free(TAKE_PTR(admin));
     live_close();
 }
@@ -70,7 +73,7 @@ static void connect_as(const char *user, const char *cluster)
                      "clusters: [{name: c, cluster: {server: '%s', certificate-authority: ca.pem"
                      "%s}}]\nusers: [{name: u, user: {%s}}]\n"
                      "contexts: [{name: c, context: {cluster: c, user: u}}]\n",
-                     admin->server, cluster, user);
+                     server_url ? server_url : admin->server, cluster, user);
     path = write_file("kubeconfig", text, 0600);
     source.kubeconfig = path;
     cr_assert_eq(kube_config_load(&source, &config, &err), 0, "%s", error_message(&err));
@@ -233,6 +236,92 @@ Test(credentials, a_server_of_another_name_is_reached_through_the_proxy)
     expect_map();
     cr_assert_eq(proxy.tunnels, 1);
     cr_assert_not_null(strstr(admin->server, proxy.target), "%s", proxy.target);
+}
+
+/* The name is the proxy's to resolve: here it is none. */
+static void use_name_of_server(void)
+{
+    server_url = xasprintf("https://kubernetes.default.svc%s", strrchr(admin->server, ':'));
+}
+
+Test(credentials, a_socks_proxy_is_given_name_and_password_and_resolves_the_server)
+{
+    _cleanup_free_ char *cluster =
+        xasprintf(", proxy-url: 'socks5://user:word@127.0.0.1:%d'", proxy.port);
+
+    proxy.kind = PROXY_SOCKS;
+    use_name_of_server();
+    connect_through(cluster);
+    expect_map();
+    expect_map();
+    cr_assert_eq(proxy.tunnels, 1, "one connection, as without a proxy");
+    cr_assert_not_null(strstr(server_url, proxy.target), "%s", proxy.target);
+    cr_assert_str_eq(proxy.authorization, "user:word");
+}
+
+Test(credentials, a_socks_proxy_may_ask_for_no_password)
+{
+    _cleanup_free_ char *cluster = xasprintf(", proxy-url: 'socks5://127.0.0.1:%d'", proxy.port);
+
+    proxy.kind = PROXY_SOCKS;
+    connect_through(cluster);
+    expect_map();
+    cr_assert_eq(proxy.tunnels, 1);
+    cr_assert_null(proxy.authorization);
+}
+
+Test(credentials, a_socks_proxy_that_refuses_is_a_failure)
+{
+    _cleanup_free_ char *cluster = xasprintf(", proxy-url: 'socks5://127.0.0.1:%d'", proxy.port);
+    _cleanup_answer_ struct answer answer = {0};
+
+    proxy.kind = PROXY_SOCKS;
+    proxy.refuse = true;
+    connect_through(cluster);
+    get_map(&answer);
+    cr_assert(kube_error_is_transport(&answer.err), "%s", error_message(&answer.err));
+    cr_assert_not_null(strcasestr(answer.err.message, "socks"), "%s", answer.err.message);
+    cr_assert_gt(proxy.refused, 0);
+}
+
+/* A certificate of the control plane's, by the name of its files. */
+static void speak_tls(const char *name)
+{
+    const char *pki = getenv("CONTROLPLANE_PKI");
+    _cleanup_free_ char *certificate = NULL, *key = NULL;
+
+    if (!pki)
+        cr_skip_test("CONTROLPLANE_PKI is not set");
+    certificate = xasprintf("%s/%s.crt", pki, name);
+    key = xasprintf("%s/%s.key", pki, name);
+    proxy_speak_tls(&proxy, certificate, key);
+}
+
+Test(credentials, a_proxy_that_speaks_tls_shows_a_certificate_of_the_servers_authority)
+{
+    _cleanup_free_ char *cluster =
+        xasprintf(", proxy-url: 'https://user:word@127.0.0.1:%d'", proxy.port);
+
+    speak_tls("apiserver");
+    use_name_of_server();
+    connect_through(cluster);
+    expect_map();
+    expect_map();
+    cr_assert_eq(proxy.tunnels, 1, "one connection, as without a proxy");
+    cr_assert_not_null(strstr(server_url, proxy.target), "%s", proxy.target);
+    cr_assert_str_eq(proxy.authorization, "Basic dXNlcjp3b3Jk");
+}
+
+Test(credentials, a_proxy_with_a_certificate_of_another_authority_is_refused)
+{
+    _cleanup_free_ char *cluster = xasprintf(", proxy-url: 'https://127.0.0.1:%d'", proxy.port);
+    _cleanup_answer_ struct answer answer = {0};
+
+    speak_tls("etcd");
+    connect_through(cluster);
+    get_map(&answer);
+    cr_assert_eq(answer.err.code, -EKEYREJECTED, "%s", error_message(&answer.err));
+    cr_assert_eq(proxy.tunnels, 0);
 }
 
 Test(credentials, requests_go_through_the_proxy_of_the_environment)

@@ -3,6 +3,12 @@
  * lib/kube against a real API server, with the rights of an administrator: objects, collections,
  * and who the server is. Takes KUBECONFIG.
  */
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "lib/base/fs.h"
 #include "lib/kube/credentials.h"
 #include "tests/live/follower.h"
 
@@ -215,6 +221,60 @@ Test(kube, a_server_with_a_certificate_of_another_authority_is_refused)
     ask_with(config, &answer);
     cr_assert_eq(answer.err.code, -EKEYREJECTED, "%s", error_message(&answer.err));
     cr_assert(kube_error_is_transport(&answer.err));
+    answer_done(&answer);
+}
+
+/* The name by which libraries look an authority up in a folder. */
+static char *hash_name(const struct credential *certificate)
+{
+    BIO *bio = BIO_new_mem_buf(certificate->data, (int) certificate->len);
+    X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    char *name;
+
+    cr_assert_not_null(x509);
+    name = xasprintf("/etc/ssl/certs/%08lx.0", X509_subject_name_hash(x509));
+    X509_free(x509);
+    BIO_free(bio);
+    return name;
+}
+
+static void write_authority(const char *path, const struct credential *certificate)
+{
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, certificate->data, certificate->len, 0600, &err),
+                 0, "%s", error_message(&err));
+}
+
+/* For this process alone the server's authority is the only one of the system. */
+static void make_system_trust(const struct credential *certificate)
+{
+    _cleanup_free_ char *hashed = NULL;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/etc/ssl/certs", "tmpfs", 0, NULL) < 0)
+        cr_skip_test("this takes the right to mount a file system");
+    hashed = hash_name(certificate);
+    write_authority(hashed, certificate);
+    write_authority("/etc/ssl/certs/ca-certificates.crt", certificate);
+}
+
+Test(kube, authorities_of_the_system_count_only_where_the_cluster_has_none_of_its_own)
+{
+    struct kube_config *config = load_config();
+    struct answer answer;
+
+    make_system_trust(&config->ca);
+    credential_done(&config->ca);
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, 0, "%s", error_message(&answer.err));
+    answer_done(&answer);
+    config = load_config();
+    credential_done(&config->ca);
+    config->ca.data = xmemdup(config->certificate.data, config->certificate.len);
+    config->ca.len = config->certificate.len;
+    ask_with(config, &answer);
+    cr_assert_eq(answer.err.code, -EKEYREJECTED, "%s", error_message(&answer.err));
     answer_done(&answer);
 }
 
