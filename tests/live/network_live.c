@@ -155,12 +155,13 @@ static void weather(unsigned mischief, unsigned odds, unsigned rounds)
         harm += proxy.done[i];
     for (unsigned i = 0; i < FOLLOWERS; i++)
         expect_convergence(&followers[i]);
-    printf("# cut %zu, halved %zu, flipped %zu, swapped %zu, dripped %zu; %zu connections, %zu "
+    printf("# cut %zu, reset %zu, halved %zu, flipped %zu, swapped %zu, dripped %zu; %zu "
+           "connections, %zu "
            "failures, %zu added, %zu updated, %zu deleted and %zu gone meanwhile\n",
-           proxy.done[PROXY_CUT], proxy.done[PROXY_HALF], proxy.done[PROXY_FLIP],
-           proxy.done[PROXY_SWAP], proxy.done[PROXY_DRIP], proxy.accepted, followers[0].failures,
-           followers[0].added, followers[0].updated, followers[0].deleted[KUBE_DELETED],
-           followers[0].deleted[KUBE_DELETED_MISSED]);
+           proxy.done[PROXY_CUT], proxy.done[PROXY_RESET], proxy.done[PROXY_HALF],
+           proxy.done[PROXY_FLIP], proxy.done[PROXY_SWAP], proxy.done[PROXY_DRIP], proxy.accepted,
+           followers[0].failures, followers[0].added, followers[0].updated,
+           followers[0].deleted[KUBE_DELETED], followers[0].deleted[KUBE_DELETED_MISSED]);
     cr_assert_gt(harm, 0, "the weather was fine");
     for (unsigned i = 0; i < FOLLOWERS; i++)
         follower_stop(&followers[i]);
@@ -168,7 +169,7 @@ static void weather(unsigned mischief, unsigned odds, unsigned rounds)
 
 Test(network, connections_that_are_cut_lose_no_change)
 {
-    weather(1 << PROXY_CUT, 5, 8);
+    weather(1 << PROXY_CUT | 1 << PROXY_RESET, 5, 8);
 }
 
 Test(network, connections_that_are_cut_mid_frame_lose_no_change)
@@ -186,16 +187,18 @@ Test(network, all_of_it_at_once)
     weather((1 << PROXY_MISCHIEFS) - 1, 4, 10);
 }
 
-/* A single request cannot be told apart from its successor: it fails, with a word on the transport.
- */
+/* A single request cannot be told apart from its successor: it fails, with a word on the transport,
+ * and is not made again, as it may have had its effect. */
 Test(network, a_request_whose_answer_is_spoilt_fails_cleanly)
 {
-    static const enum proxy_mischief kinds[] = {PROXY_CUT, PROXY_HALF, PROXY_FLIP, PROXY_SWAP};
+    static const enum proxy_mischief kinds[] = {PROXY_CUT, PROXY_HALF, PROXY_FLIP, PROXY_SWAP,
+                                                PROXY_RESET};
 
     make_maps(1);
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         _cleanup_answer_ struct answer fine = {0}, spoilt = {0};
         _cleanup_json_ cJSON *body = live_configmap("map-00000", "x");
+        size_t before = proxy.done[kinds[i]];
 
         kube_get(through, &live_configmaps, ns, "map-00000", NULL, on_answer, &fine);
         expect_success(&fine, "before");
@@ -203,8 +206,10 @@ Test(network, a_request_whose_answer_is_spoilt_fails_cleanly)
         proxy.odds = 1;
         kube_patch(through, &live_configmaps, ns, "map-00000", NULL, KUBE_PATCH_MERGE, body, NULL,
                    on_answer, &spoilt);
-        LIVE_UNTIL(spoilt.done, LIVE_WAIT_MS);
+        LIVE_UNTIL(proxy.done[kinds[i]] > before, LIVE_WAIT_MS);
+        /* Another attempt would succeed. */
         proxy.odds = 0;
+        LIVE_UNTIL(spoilt.done, LIVE_WAIT_MS);
         cr_assert(kube_error_is_transport(&spoilt.err), "kind %u: %s", i,
                   error_message(&spoilt.err));
         cr_assert_eq(spoilt.err.http_status, 0);

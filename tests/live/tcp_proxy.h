@@ -27,11 +27,12 @@ enum proxy_mode {
 
 /* What may happen to a piece of the stream. */
 enum proxy_mischief {
-    PROXY_CUT,  /* instead of it, the end */
-    PROXY_HALF, /* half of it, then the end: mid-frame */
-    PROXY_FLIP, /* a bit is wrong */
-    PROXY_SWAP, /* its halves change places */
-    PROXY_DRIP, /* no harm, but a few bytes at a time */
+    PROXY_CUT,   /* instead of it, the end */
+    PROXY_HALF,  /* half of it, then the end: mid-frame */
+    PROXY_FLIP,  /* a bit is wrong */
+    PROXY_SWAP,  /* its halves change places */
+    PROXY_DRIP,  /* no harm, but a few bytes at a time */
+    PROXY_RESET, /* instead of what comes from the server, a reset */
     PROXY_MISCHIEFS,
 };
 
@@ -99,6 +100,17 @@ static inline void proxy_pair_close(struct proxy_pair *pair)
     uv_close((uv_handle_t *) &pair->server.handle, proxy_on_closed);
 }
 
+static inline void proxy_pair_reset(struct proxy_pair *pair)
+{
+    if (pair->closing)
+        return;
+    pair->closing = true;
+    LIST_REMOVE(pair, link);
+    pair->proxy->open--;
+    cr_assert_eq(uv_tcp_close_reset(&pair->client.handle, proxy_on_closed), 0);
+    uv_close((uv_handle_t *) &pair->server.handle, proxy_on_closed);
+}
+
 /* What is open ends, as when a middlebox forgets. */
 static inline void proxy_cut(struct tcp_proxy *proxy)
 {
@@ -162,6 +174,8 @@ static inline void proxy_pass(struct proxy_end *from, char *data, size_t len)
     struct tcp_proxy *proxy = from->pair->proxy;
     enum proxy_mischief mischief = proxy_choose(proxy);
 
+    if (mischief == PROXY_RESET && from == &from->pair->client)
+        mischief = PROXY_MISCHIEFS;
     if (mischief < PROXY_MISCHIEFS)
         proxy->done[mischief]++;
     if (from == &from->pair->server)
@@ -178,6 +192,9 @@ static inline void proxy_pass(struct proxy_end *from, char *data, size_t len)
         (void) uv_try_write((uv_stream_t *) &from->other->handle,
                             &(uv_buf_t){.base = data, .len = len / 2}, 1);
         proxy_pair_close(from->pair);
+        return;
+    case PROXY_RESET:
+        proxy_pair_reset(from->pair);
         return;
     case PROXY_FLIP:
         data[proxy_random_below(proxy, len)] ^= (char) (1 << proxy_random_below(proxy, 8));
