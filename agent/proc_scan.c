@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/proc_scan.h"
 
+#include <sys/fsuid.h>
+#include <unistd.h>
+
+#include "agent/self.h"
 #include "lib/base/alloc.h"
+
+/* The last one; user namespaces end before it, and runtimes take half of it at most. */
+#define NOBODYS_UID ((uid_t) -2)
 
 struct proc_scan {
     uv_work_t work;
@@ -13,12 +20,31 @@ struct proc_scan {
     struct error err;
 };
 
+/*
+ * Opening a task's attr asks whether we may trace it (fs/proc/base.c, proc_pid_attr_open()), and
+ * reading goes on when we may not. Of a confined process AppArmor asks both profiles, and each
+ * container whose profile says nothing about us would have a denial in the log. It is not asked for
+ * a user that owns no process, as the answer is no already. A thread has this user for itself; what
+ * is read anybody may read.
+ */
+static void read_as_nobody(struct proc_scan *scan)
+{
+    uid_t uid = geteuid();
+
+    setfsuid(NOBODYS_UID);
+    (void) !scan->kind->read(scan->proc, &scan->result, &scan->err);
+    setfsuid(uid);
+}
+
 /* On a thread of the pool. */
 static void run(uv_work_t *work)
 {
     struct proc_scan *scan = container_of(work, struct proc_scan, work);
 
-    (void) !scan->kind->read(scan->proc, &scan->result, &scan->err);
+    if (self_is_confined())
+        read_as_nobody(scan);
+    else
+        (void) !scan->kind->read(scan->proc, &scan->result, &scan->err);
 }
 
 static void done(uv_work_t *work, _unused_ int status)

@@ -173,27 +173,37 @@ static int ensure_loaded(uv_loop_t *loop, const struct self_options *options, st
 
 /* --- entering --- */
 
-/* The label of the calling thread without its mode, which may be NULL. */
-static char *own_label(void)
+/*
+ * The label of the calling thread without its mode; NULL without AppArmor. Container runtimes may
+ * themselves have profiles that confine nothing, which what they start has then, too.
+ */
+static char *own_label(bool *ret_confined)
 {
     char *label, *mode;
 
-    return aa_getcon(&label, &mode) < 0 ? NULL : label;
+    *ret_confined = false;
+    if (aa_getcon(&label, &mode) < 0)
+        return NULL;
+    *ret_confined = mode && strcmp(mode, "unconfined") != 0;
+    return label;
 }
 
 bool self_is_confined(void)
 {
-    _cleanup_free_ char *label = own_label();
+    bool confined;
+    _cleanup_free_ _unused_ char *label = own_label(&confined);
 
-    return label && strcmp(label, "unconfined") != 0;
+    return confined;
 }
 
 static int enter(struct error *err)
 {
     if (aa_change_profile(SELF_PROFILE) < 0)
         return error_set_errno(err, -errno, "cannot enter profile " SELF_PROFILE);
-    _cleanup_free_ char *label = own_label();
-    if (!label || strcmp(label, SELF_PROFILE) != 0)
+
+    bool confined;
+    _cleanup_free_ char *label = own_label(&confined);
+    if (!confined || strcmp(label, SELF_PROFILE) != 0)
         return error_set(err, -EINVAL, "entering profile " SELF_PROFILE " had no effect");
     return 0;
 }
@@ -203,6 +213,7 @@ static int load_and_enter(uv_loop_t *loop, const struct self_options *options, s
     const struct kernel_options kernel_options = {.apparmorfs = options->apparmorfs};
     _cleanup_(kernel_freep) struct kernel *kernel = NULL;
     _cleanup_free_ char *label = NULL;
+    bool confined;
 
     int r = kernel_new(loop, &kernel_options, &kernel, err);
     if (r < 0 && strcmp(error_reason(err, ""), "AppArmorDisabled") == 0) {
@@ -211,8 +222,8 @@ static int load_and_enter(uv_loop_t *loop, const struct self_options *options, s
     }
     if (r < 0)
         return r;
-    label = own_label();
-    if (label && strcmp(label, "unconfined") != 0) {
+    label = own_label(&confined);
+    if (confined) {
         log_info("the agent stays under the profile that it was started with", "profile", label);
         return 0;
     }

@@ -53,7 +53,9 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   # … what it has compiled, …
   @{host}var/{,cache/} r,
   @{host}var/cache/apparmor-operator/{,**} rw,
-  # … and who runs under it. No ptrace: none of this asks for it.
+  # … and who runs under it. That asks for the right to trace whoever is looked at, and does without: another
+  # profile's refusal would be a denial of that one's. See agent/proc_scan.c.
+  deny capability sys_ptrace,
   @{proc}/ r,
   @{proc}/[1-9]*/{,task/,task/[1-9]*/} r,
   @{proc}/[1-9]*/{,task/[1-9]*/}{cgroup,comm,stat,status} r,
@@ -80,7 +82,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   /proc/sys/vm/overcommit_memory r,
   /sys/devices/system/cpu/{,**} r,
   /sys/fs/cgroup/{,**} r,
-  owner /proc/[1-9]*/{fd/,maps,mountinfo,mounts,stat,statm} r,
+  owner /proc/[1-9]*/{fd/,maps,mountinfo,mounts,statm} r,
 
   # The compiler, the only program that it starts. no_new_privs leaves a confined process no way to another
   # profile but to one more on top.
