@@ -389,3 +389,70 @@ Test(wire, endless_interim_answers_end_a_request)
     RUN_UNTIL(answer.calls == 1);
     cr_assert_lt(answer.err.code, 0);
 }
+
+/* --- gzip ---------------------------------------------------------------------------------------
+ */
+
+/* {"metadata":{"name":"\xc3\xa9\xe2\x82\xac", "uid": "1"}} */
+static const unsigned char compressed[] = {
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0xca, 0x4d, 0x2d, 0x49,
+    0x4c, 0x49, 0x2c, 0x49, 0x54, 0xb2, 0xaa, 0x56, 0xca, 0x4b, 0xcc, 0x4d, 0x55, 0xb2, 0x52, 0x3a,
+    0xbc, 0xf2, 0x51, 0xd3, 0x1a, 0x25, 0x1d, 0x05, 0xa5, 0xd2, 0xcc, 0x14, 0x25, 0x2b, 0x05, 0x25,
+    0x43, 0xa5, 0xda, 0x5a, 0x00, 0xd1, 0xc7, 0x2c, 0x6f, 0x29, 0x00, 0x00, 0x00,
+};
+
+/* Sixty thousand spaces and an empty object. */
+static const unsigned char bomb[] = {
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xed, 0xc1, 0x41, 0x11,
+    0x00, 0x00, 0x0c, 0x02, 0xa0, 0x2a, 0xf6, 0xf4, 0xec, 0xbe, 0x1a, 0x7b, 0x00, 0x09,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0xc0, 0x2f, 0xdd, 0x01, 0x49, 0x2a, 0xcc, 0xf7, 0x62, 0xea, 0x00, 0x00,
+};
+
+static void answer_compressed(struct exchange *exchange, const unsigned char *body, size_t len,
+                              size_t split)
+{
+    server_sendf(exchange,
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+                 "Content-Length: %zu\r\n\r\n",
+                 len);
+    server_send(exchange, (const char *) body, split);
+    for (unsigned i = 0; i < 3; i++)
+        uv_run(&server.loop, UV_RUN_NOWAIT);
+    server_send(exchange, (const char *) body + split, len - split);
+    exchange_next(exchange);
+}
+
+Test(wire, a_compressed_answer_may_be_split_anywhere)
+{
+    for (size_t split = 1; split < sizeof(compressed); split++) {
+        answer_compressed(ask(), compressed, sizeof(compressed), split);
+        RUN_UNTIL(answer.calls == 1);
+        cr_assert_eq(answer.err.code, 0, "%zu: %s", split, error_message(&answer.err));
+        cr_assert_str_eq(kube_object_name(answer.object), "\xc3\xa9\xe2\x82\xac");
+    }
+}
+
+Test(wire, a_compressed_answer_that_is_cut_is_a_failure)
+{
+    /* Without its trailer of eight bytes the object is whole. */
+    for (size_t len = 1; len < sizeof(compressed) - 9; len++) {
+        answer_compressed(ask(), compressed, len, 0);
+        RUN_UNTIL(answer.calls == 1);
+        cr_assert_lt(answer.err.code, 0, "%zu bytes", len);
+    }
+}
+
+Test(wire, the_ceiling_is_for_what_a_compressed_answer_becomes)
+{
+    const struct kube_client_options options = {.response_max = 50000};
+
+    kube_client_free(TAKE_PTR(client));
+    server_connect(&options);
+    answer_compressed(ask(), bomb, sizeof(bomb), 1);
+    RUN_UNTIL(answer.calls == 1);
+    cr_assert_eq(answer.err.code, -EFBIG, "%s", error_message(&answer.err));
+}
