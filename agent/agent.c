@@ -109,11 +109,13 @@ static bool is_ready(void *userdata)
     return !agent->reconciler || agent_reconciler_decided(agent->reconciler);
 }
 
-static bool is_busy(void *userdata)
+static uint64_t pace(void *userdata)
 {
     const struct agent *agent = userdata;
 
-    return agent->reconciler && !agent_reconciler_idle(agent->reconciler);
+    if (!agent->reconciler || agent_reconciler_idle(agent->reconciler))
+        return 0;
+    return builder_pace_ms(agent->host.builder) + 1;
 }
 
 /* The kernel may still hold what it held when it was last looked at. */
@@ -410,7 +412,7 @@ static int connect_cluster(struct agent *agent, struct error *err)
     struct publisher_options publisher = {
         .metrics = agent->metrics,
         .ready = is_ready,
-        .busy = is_busy,
+        .pace = pace,
         .describe = describe,
         .answered = on_answered,
         .adopt = on_adopt,

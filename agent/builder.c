@@ -30,6 +30,7 @@ struct builder {
     uint64_t looked_ms;
     struct build *first; /* waiting */
     unsigned active;
+    uint64_t pace_ms;
     struct loop_timer *kick;
 };
 
@@ -67,11 +68,13 @@ static struct build *take_first(struct builder *builder)
     return build;
 }
 
-static void observe(const struct builder *builder, const struct build *build, bool success)
+static void observe(struct builder *builder, const struct build *build, bool success)
 {
     const char *values[] = {success ? RESULT_SUCCESS : RESULT_FAILURE};
-    double seconds = (double) (clock_monotonic_ms() - build->started_ms) / 1000;
+    uint64_t took_ms = clock_monotonic_ms() - build->started_ms;
+    double seconds = (double) took_ms / 1000;
 
+    builder->pace_ms = builder->pace_ms ? (3 * builder->pace_ms + took_ms) / 4 : took_ms;
     metrics_add(builder->options.metrics, METRIC_COMPILES, 1, values);
     metrics_observe(builder->options.metrics, METRIC_COMPILE_SECONDS, seconds, NULL);
 }
@@ -146,6 +149,11 @@ void builder_free(struct builder *builder)
     compiler_free(builder->compiler);
     error_done(&builder->unavailable);
     free(builder);
+}
+
+uint64_t builder_pace_ms(const struct builder *builder)
+{
+    return builder->pace_ms;
 }
 
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "agent/compile.h"
@@ -26,6 +27,8 @@ struct builder *builder_new(uv_loop_t *loop, const struct builder_options *optio
 void builder_free(struct builder *builder);
 DEFINE_CLEANUP(struct builder *, builder_free)
 
+/* How long a compilation usually takes, of late; 0: it is not known. */
+uint64_t builder_pace_ms(const struct builder *builder);
 /* NULL while there is no compiler. */
 const struct compiler *builder_compiler(struct builder *builder);
 

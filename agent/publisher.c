@@ -2,69 +2,57 @@
 #include "agent/publisher.h"
 
 #include "agent/label_writer.h"
+#include "agent/pacer.h"
 #include "agent/status_writer.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
-
-/* From a change to its flush, and between two flushes, when nothing else is under way … */
-#define GATHER_MS 20
-#define INTERVAL_MS 200
-/* … and in a burst, in which a state may last for less than a write takes: doubled each time. */
-#define BURST_MIN_MS 1000
-#define BURST_MAX_MS 5000
 
 struct publisher {
     struct publisher_options options;
     struct label_writer *labels;
     struct status_writer *status;
     struct loop_timer *timer;
-    uint64_t due_ms; /* when the timer is active */
-    uint64_t flushed_ms;
-    uint64_t burst_ms; /* the next wait in a burst; 0: there is none */
+    struct pacer pacer;
+    uint64_t retry_ms; /* when a writer wants to try again; UINT64_MAX: none does */
     bool published;
 };
 
 /* --- when ------------------------------------------------------------------------------------ */
 
-static void flush_by(struct publisher *publisher, uint64_t due_ms)
+static uint64_t pace(const struct publisher *publisher)
 {
-    uint64_t now = clock_monotonic_ms();
-
-    if (loop_timer_active(publisher->timer) && publisher->due_ms <= due_ms)
-        return;
-    publisher->due_ms = due_ms;
-    loop_timer_start(publisher->timer, due_ms > now ? due_ms - now : 0);
+    return publisher->options.pace(publisher->options.userdata);
 }
 
-/* When the next flush is due for a change that happens now. */
-static uint64_t next_flush(struct publisher *publisher)
+static uint64_t due(const struct publisher *publisher)
 {
-    uint64_t now = clock_monotonic_ms(), earliest = publisher->flushed_ms + INTERVAL_MS;
+    uint64_t due_ms = pacer_due(&publisher->pacer, pace(publisher));
 
-    if (publisher->options.busy(publisher->options.userdata))
-        return now + (publisher->burst_ms ? publisher->burst_ms : BURST_MIN_MS);
-    publisher->burst_ms = 0;
-    return now + GATHER_MS > earliest ? now + GATHER_MS : earliest;
+    return due_ms < publisher->retry_ms ? due_ms : publisher->retry_ms;
+}
+
+static void schedule(struct publisher *publisher)
+{
+    uint64_t now = clock_monotonic_ms(), due_ms = due(publisher);
+
+    if (due_ms == UINT64_MAX)
+        loop_timer_stop(publisher->timer);
+    else
+        loop_timer_start(publisher->timer, due_ms > now ? due_ms - now : 0);
 }
 
 void publisher_changed(struct publisher *publisher)
 {
-    flush_by(publisher, next_flush(publisher));
+    pacer_changed(&publisher->pacer, clock_monotonic_ms());
+    schedule(publisher);
 }
 
 /* The writers keep to their own times after failures. */
-static void flush_after(struct publisher *publisher, const struct attempt *attempt)
+static void retry_after(struct publisher *publisher, const struct attempt *attempt)
 {
-    if (!attempt_is_due(attempt))
-        flush_by(publisher, attempt->not_before_ms);
-}
-
-static uint64_t grow(uint64_t burst_ms)
-{
-    uint64_t next = burst_ms ? burst_ms * 2 : BURST_MIN_MS * 2;
-
-    return next > BURST_MAX_MS ? BURST_MAX_MS : next;
+    if (!attempt_is_due(attempt) && attempt->not_before_ms < publisher->retry_ms)
+        publisher->retry_ms = attempt->not_before_ms;
 }
 
 /* --- what ------------------------------------------------------------------------------------ */
@@ -82,27 +70,35 @@ static void want_labels(const struct status_node *node, const struct records *re
             strv_add(&ret->profiles, record->name);
 }
 
-static void flush(void *userdata)
+static void flush(struct publisher *publisher)
 {
-    struct publisher *publisher = userdata;
     struct labels_wanted wanted = {0};
     const struct records *records = NULL;
     struct status_node node = {0};
 
-    if (!publisher->options.ready(publisher->options.userdata))
-        return;
-    publisher->flushed_ms = clock_monotonic_ms();
-    if (publisher->options.busy(publisher->options.userdata))
-        publisher->burst_ms = grow(publisher->burst_ms);
+    pacer_flushed(&publisher->pacer, clock_monotonic_ms(), pace(publisher));
+    publisher->retry_ms = UINT64_MAX;
     publisher->options.describe(publisher->options.userdata, &node, &records);
     want_labels(&node, records, &wanted);
     label_writer_flush(publisher->labels, &wanted);
     strv_done(&wanted.profiles);
     status_writer_flush(publisher->status, &node, records);
-    flush_after(publisher, label_writer_attempt(publisher->labels));
-    flush_after(publisher, status_writer_attempt(publisher->status));
+    retry_after(publisher, label_writer_attempt(publisher->labels));
+    retry_after(publisher, status_writer_attempt(publisher->status));
     if (label_writer_is_done(publisher->labels) && status_writer_is_done(publisher->status))
         publisher->published = true;
+}
+
+static void on_timer(void *userdata)
+{
+    struct publisher *publisher = userdata;
+
+    /* What is under way may be more now than when the timer was set. */
+    if (clock_monotonic_ms() >= due(publisher) &&
+        publisher->options.ready(publisher->options.userdata))
+        flush(publisher);
+    if (publisher->options.ready(publisher->options.userdata))
+        schedule(publisher);
 }
 
 bool publisher_has_published(const struct publisher *publisher)
@@ -159,7 +155,8 @@ struct publisher *publisher_new(const struct publisher_options *options)
     };
 
     publisher->options = *options;
-    publisher->timer = loop_timer_new(kube_client_loop(options->client), flush, publisher);
+    publisher->timer = loop_timer_new(kube_client_loop(options->client), on_timer, publisher);
+    publisher->retry_ms = UINT64_MAX;
     publisher->labels = label_writer_new(&labels);
     publisher->status = status_writer_new(&status);
     node_listen(options->node, &listener);

@@ -10,8 +10,7 @@
 
 /*
  * Writes what this node has to say: its Node's labels and its AppArmorNode, one patch of each per
- * flush, and nothing that is there already. A change is flushed at once when nothing else is under
- * way; in a burst, flushes become rarer the longer it lasts.
+ * flush, and nothing that is there already. When to flush: see pacer.h.
  */
 struct publisher;
 
@@ -21,8 +20,8 @@ struct publisher_options {
     struct metrics *metrics;
     /* Everything has been looked at: before that nothing is written. */
     bool (*ready)(void *userdata);
-    /* More changes are to be expected soon. */
-    bool (*busy)(void *userdata);
+    /* How long a change takes that is under way (pacer.h); 0: none is. */
+    uint64_t (*pace)(void *userdata);
     /* What the status says of the node itself, and the records, or NULL. Borrowed for the call. */
     void (*describe)(void *userdata, struct status_node *ret_node,
                      const struct records **ret_records);

@@ -111,7 +111,8 @@ test_many_profiles_at_once_cost_few_writes() {
     k wait --for=condition=Ready --timeout=60s aap --all >/dev/null
     writes=$(($(agent_writes node-1) - writes))
     echo "$writes writes for 20 profiles"
-    # One by one it would be two writes for each; how many fall together depends on how fast they compile.
+    # One by one it would be two for each. A machine that stumbles takes them for several bursts; the benchmark
+    # counts on one at rest.
     [ "$writes" -le 30 ] || fail "$writes API writes of node-1 for 20 profiles"
 }
 

@@ -17,7 +17,6 @@ static struct node *node;
 static struct publisher *publisher;
 static struct records *records;
 static struct exchange *node_watch, *own_watch;
-static bool busy;
 static unsigned answers;
 static uint64_t ahead_ms;
 
@@ -35,9 +34,9 @@ static bool is_ready(_unused_ void *userdata)
     return true;
 }
 
-static bool is_busy(_unused_ void *userdata)
+static uint64_t pace(_unused_ void *userdata)
 {
-    return busy;
+    return 0;
 }
 
 static void describe(_unused_ void *userdata, struct status_node *ret_node,
@@ -129,7 +128,7 @@ static void accept_watches(void)
 static void setup(void)
 {
     struct publisher_options options = {.ready = is_ready,
-                                        .busy = is_busy,
+                                        .pace = pace,
                                         .describe = describe,
                                         .answered = on_answered};
 
