@@ -126,6 +126,12 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(call archives,kub
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Preloaded into the agent as it ships.
+$(BUILD)/tests/e2e/%.so: tests/e2e/%.c
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
+
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
 		$(call archives,agent controller serve kube policy base)
 	@echo "  LINK  $@"
@@ -145,6 +151,11 @@ live: deps
 .PHONY: debian
 debian: deps
 	@DEBIAN_EVERY=1 CASES=tests/e2e/cases/40-debian.sh CLUSTER_DIR=build/debian tests/e2e/run
+
+# The agent killed, failing, without power at every call that changes the node (make test takes a part).
+.PHONY: faults
+faults: deps
+	@FAULTS=all CASES=tests/e2e/cases/50-crash.sh CLUSTER_DIR=build/faults tests/e2e/run
 
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
@@ -238,6 +249,7 @@ help:
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
+	@echo 'make faults     the agent killed, failing or without power at each of its steps'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
