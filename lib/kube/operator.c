@@ -371,7 +371,8 @@ static void begin_when_ready(struct kube_operator *op)
     {
         kube_informer_each(source->informer, on_object, source);
     }
-    if (op->options.began)
+    /* A map may have stopped it. */
+    if (op->queue && op->options.began)
         op->options.began(op->options.userdata);
 }
 
