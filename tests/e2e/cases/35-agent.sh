@@ -19,7 +19,7 @@ test_many_deletions_at_once_leave_nothing() {
     k delete aap --all --wait=false >/dev/null
     eventually 30 'all are gone from the status' node_is_empty node-1
     in_node node-1 sh -c "! grep -q e2e-bulk $KERNEL_POLICY/profiles" || fail 'the kernel has some left'
-    in_node node-1 sh -c '! ls /etc/apparmor.d/apparmor.io.* 2>/dev/null' || fail 'files are left'
+    in_node node-1 sh -c '! ls /etc/apparmor.d/apparmor.io.*.profile 2>/dev/null' || fail 'files are left'
     expect_equal 'labels left' '' "$(k get node node-1 -o json | jq -r '.metadata.labels | keys[]' | grep e2e-bulk)"
 }
 
