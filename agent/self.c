@@ -20,7 +20,7 @@
 #include "lib/base/loop.h"
 
 /* Of each run of the compiler, and of the kernel's answer: a probe waits for the agent's start. */
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 20000
 #define TEXT_MAX (256 * 1024)
 /* The record's; no object's record is in a file of that name. */
 #define RECORD_NAME "agent"
