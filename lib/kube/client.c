@@ -202,6 +202,13 @@ struct kube_request *kube_patch(struct kube_client *client, const struct kube_re
     return submit(request, &target);
 }
 
+/* Adds the precondition to DeleteOptions. */
+static void add_uid(cJSON *options, const char *uid)
+{
+    if (uid)
+        json_add_string(json_add_object(options, "preconditions"), "uid", uid);
+}
+
 struct kube_request *kube_delete(struct kube_client *client, const struct kube_resource *resource,
                                  const char *ns, const char *name, const char *uid,
                                  kube_response_fn fn, void *userdata)
@@ -214,8 +221,27 @@ struct kube_request *kube_delete(struct kube_client *client, const struct kube_r
     (void) r; /* reported by submit() */
     json_add_string(body, "apiVersion", "v1");
     json_add_string(body, "kind", "DeleteOptions");
-    if (uid)
-        json_add_string(json_add_object(body, "preconditions"), "uid", uid);
+    add_uid(body, uid);
+    set_body(request, "application/json", body);
+    return submit(request, &target);
+}
+
+struct kube_request *kube_evict(struct kube_client *client, const char *ns, const char *name,
+                                const char *uid, kube_response_fn fn, void *userdata)
+{
+    struct kube_request *request = object_request(client, "POST", fn, userdata);
+    struct buf target = BUF_INIT(PATH_MAX_BYTES);
+    _cleanup_json_ cJSON *body = cJSON_CreateObject();
+    cJSON *metadata;
+    int r = path_of(&target, &kube_pods, ns, name, "eviction", &request->failure);
+
+    (void) r; /* reported by submit() */
+    json_add_string(body, "apiVersion", "policy/v1");
+    json_add_string(body, "kind", "Eviction");
+    metadata = json_add_object(body, "metadata");
+    json_add_string(metadata, "namespace", ns);
+    json_add_string(metadata, "name", name);
+    add_uid(json_add_object(body, "deleteOptions"), uid);
     set_body(request, "application/json", body);
     return submit(request, &target);
 }

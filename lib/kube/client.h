@@ -92,6 +92,13 @@ struct kube_request *kube_patch(struct kube_client *client, const struct kube_re
 struct kube_request *kube_delete(struct kube_client *client, const struct kube_resource *resource,
                                  const char *ns, const char *name, const char *uid,
                                  kube_response_fn fn, void *userdata);
+/*
+ * Asks for a pod's eviction (policy/v1, https://kubernetes.io/docs/concepts/scheduling-eviction/
+ * api-eviction/), which is a deletion that PodDisruptionBudgets can refuse, with 429. `uid`: as
+ * above.
+ */
+struct kube_request *kube_evict(struct kube_client *client, const char *ns, const char *name,
+                                const char *uid, kube_response_fn fn, void *userdata);
 
 struct kube_list_options {
     const char *field_selector;

@@ -142,6 +142,31 @@ Test(client, writes_carry_their_options_and_types)
     cr_assert_eq(answer.err.code, 0);
 }
 
+Test(client, an_eviction_names_its_pod_and_can_be_refused)
+{
+    struct exchange *exchange;
+
+    kube_evict(client, "shop", "web-1", "u-1", on_answer, &answer);
+    exchange = server_wait();
+    expect_request(exchange, "POST", "/api/v1/namespaces/shop/pods/web-1/eviction");
+    cr_assert_str_eq(exchange->body,
+                     "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{"
+                     "\"namespace\":\"shop\",\"name\":\"web-1\"},\"deleteOptions\":{"
+                     "\"preconditions\":{\"uid\":\"u-1\"}}}");
+    server_reply(exchange, 429,
+                 "{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"TooManyRequests\","
+                 "\"message\":\"Cannot evict pod\",\"code\":429}");
+    WAIT_ANSWER();
+    cr_assert(kube_error_is_throttled(&answer.err));
+    forget_answer();
+    kube_evict(client, "shop", "web-1", NULL, on_answer, &answer);
+    exchange = server_wait();
+    cr_assert_null(strstr(exchange->body, "preconditions"));
+    server_reply(exchange, 201, "{\"kind\":\"Status\",\"status\":\"Success\"}");
+    WAIT_ANSWER();
+    cr_assert_eq(answer.err.code, 0);
+}
+
 Test(client, a_request_that_cannot_be_made_fails_from_the_loop)
 {
     get("..");
