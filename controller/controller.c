@@ -5,6 +5,7 @@
 
 #include "controller/controller_metrics.h"
 #include "controller/election.h"
+#include "controller/evictor.h"
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
 #include "controller/sources.h"
@@ -30,6 +31,7 @@ struct controller {
     struct election *election;
     struct kube_recorder *recorder;
     struct reconciler *reconciler; /* while this replica leads and knows all */
+    struct evictor *evictor;       /* likewise */
     struct metrics *metrics;
     struct health *health;
     struct server *server;
@@ -57,6 +59,14 @@ static void profile_seen(void *userdata, struct kube_object *profile)
     enqueue(userdata, kube_object_name(profile));
 }
 
+static void report_seen(void *userdata, const char *node)
+{
+    const struct controller *controller = userdata;
+
+    if (controller->evictor)
+        evictor_enqueue(controller->evictor, node);
+}
+
 /* --- who does the work -------------------------------------------------------------- */
 
 static bool may_write(void *userdata)
@@ -69,6 +79,26 @@ static bool may_write(void *userdata)
 static void enqueue_profile(void *userdata, struct kube_object *profile)
 {
     enqueue(userdata, kube_object_name(profile));
+}
+
+static void enqueue_report(void *userdata, struct kube_object *report)
+{
+    report_seen(userdata, kube_object_name(report));
+}
+
+static void begin_evictions(struct controller *controller)
+{
+    const struct evictor_options options = {
+        .client = controller->client,
+        .reports = sources_reports(controller->sources),
+        .metrics = controller->metrics,
+        .recorder = controller->recorder,
+        .may_write = may_write,
+        .userdata = controller,
+    };
+
+    controller->evictor = evictor_new(&options);
+    kube_informer_each(options.reports, enqueue_report, controller);
 }
 
 static void begin_work(void *userdata)
@@ -89,6 +119,7 @@ static void begin_work(void *userdata)
         return;
     controller->reconciler = reconciler_new(&options);
     kube_informer_each(profiles, enqueue_profile, controller);
+    begin_evictions(controller);
 }
 
 static void end_work(void *userdata)
@@ -96,6 +127,7 @@ static void end_work(void *userdata)
     struct controller *controller = userdata;
 
     reconciler_free(TAKE_PTR(controller->reconciler));
+    evictor_free(TAKE_PTR(controller->evictor));
     controller_metrics_remove_profiles(controller->metrics);
 }
 
@@ -185,6 +217,7 @@ static int controller_start(struct controller *controller, const struct controll
         .metrics = controller->metrics,
         .profile_seen = profile_seen,
         .profile_gone = enqueue,
+        .report_seen = report_seen,
         .synced = synced,
         .userdata = controller,
     };
@@ -275,6 +308,7 @@ void controller_free(struct controller *controller)
         return;
     server_free(controller->server);
     reconciler_free(controller->reconciler);
+    evictor_free(controller->evictor);
     election_free(controller->election);
     sources_free(controller->sources);
     kube_recorder_free(controller->recorder);

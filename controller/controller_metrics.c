@@ -92,6 +92,14 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .help = "AppArmorProfiles known.",
             .type = METRIC_GAUGE,
         },
+    [METRIC_EVICTIONS] =
+        {
+            .name = "apparmor_controller_evictions_total",
+            .help = "Evictions of pods that run unconfined and opt in, by outcome: evicted; "
+                    "blocked (a PodDisruptionBudget refused, and it is tried again); error.",
+            .type = METRIC_COUNTER,
+            .labels = {"outcome"},
+        },
     [METRIC_BUILD_INFO] =
         {
             .name = "apparmor_controller_build_info",

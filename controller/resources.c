@@ -16,3 +16,10 @@ const struct kube_resource resource_nodes = {
     .plural = "apparmornodes",
     .kind = "AppArmorNode",
 };
+
+const struct kube_resource resource_namespaces = {
+    .group = "",
+    .version = "v1",
+    .plural = "namespaces",
+    .kind = "Namespace",
+};

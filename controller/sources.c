@@ -86,15 +86,28 @@ static bool is_shown(const struct sources *sources, const cJSON *metadata)
     return shown && version && strcmp(kube_object_resource_version(shown), version) == 0;
 }
 
+/* Out of the status, which is not kept. */
+static void raise_unconfined(cJSON *object)
+{
+    cJSON *status = cJSON_GetObjectItemCaseSensitive(object, "status");
+    cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(status, SOURCES_UNCONFINED);
+
+    cJSON_DeleteItemFromObjectCaseSensitive(object, SOURCES_UNCONFINED);
+    if (cJSON_GetArraySize(list) > 0)
+        json_add(object, SOURCES_UNCONFINED, list);
+    else
+        json_free(list);
+}
+
 /*
  * What thousands of nodes say about hundreds of profiles is kept once, in the index, where equal
  * reports are one: it is read as the object comes in, and the store is left with names and
- * versions. Until the handlers hear of the object, which is when a list is complete, the report
- * waits.
+ * versions, and the few containers that run unconfined. Until the handlers hear of the object,
+ * which is when a list is complete, the report waits.
  */
 static cJSON *project_report(void *userdata, cJSON *object)
 {
-    static const char *const top[] = {"metadata"};
+    static const char *const top[] = {"metadata", SOURCES_UNCONFINED};
     static const char *const identity[] = {"name", "uid", "resourceVersion"};
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
     const char *uid = json_string(metadata, "uid");
@@ -103,6 +116,7 @@ static cJSON *project_report(void *userdata, cJSON *object)
     if (uid && !is_shown(sources, metadata))
         map_set(sources->unread, uid,
                 node_index_read_report(sources->options.index, json_get(object, "status")));
+    raise_unconfined(object);
     keep_only(object, top, ARRAY_SIZE(top));
     keep_only(metadata, identity, ARRAY_SIZE(identity));
     return object;
@@ -116,10 +130,12 @@ static void free_report(void *report)
 static void report_set(void *userdata, struct kube_object *object)
 {
     const struct source *source = userdata;
+    const struct sources_options *options = &source->sources->options;
     struct node_report *report = map_take(source->sources->unread, kube_object_uid(object));
 
     assert(report);
-    node_index_set_report(source->sources->options.index, kube_object_name(object), report);
+    node_index_set_report(options->index, kube_object_name(object), report);
+    options->report_seen(options->userdata, kube_object_name(object));
 }
 
 static void report_updated(void *userdata, _unused_ struct kube_object *old,
@@ -284,6 +300,11 @@ bool sources_synced(const struct sources *sources)
 const struct kube_informer *sources_profiles(const struct sources *sources)
 {
     return sources->items[SOURCE_PROFILES].informer;
+}
+
+const struct kube_informer *sources_reports(const struct sources *sources)
+{
+    return sources->items[SOURCE_REPORTS].informer;
 }
 
 void sources_checks(struct sources *sources, struct health_check ret[static SOURCES])

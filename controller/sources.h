@@ -22,6 +22,8 @@ struct sources_options {
     /* An AppArmorProfile is new or has changed; the index knows. */
     void (*profile_seen)(void *userdata, struct kube_object *profile);
     void (*profile_gone)(void *userdata, const char *profile);
+    /* An AppArmorNode is new or has changed. */
+    void (*report_seen)(void *userdata, const char *node);
     /* All three are complete. Before that, counts would tell of nodes that are merely not read yet.
      */
     void (*synced)(void *userdata);
@@ -38,5 +40,11 @@ void sources_start(struct sources *sources);
 bool sources_synced(const struct sources *sources);
 /* The AppArmorProfiles, as profile_project() leaves them. */
 const struct kube_informer *sources_profiles(const struct sources *sources);
+/*
+ * The AppArmorNodes: names and versions, and SOURCES_UNCONFINED at the top for their
+ * status.unconfined where that is not empty. What else they say is in the index.
+ */
+const struct kube_informer *sources_reports(const struct sources *sources);
+#define SOURCES_UNCONFINED "unconfined"
 /* One check for each: whether what is known is complete and current. */
 void sources_checks(struct sources *sources, struct health_check ret[static SOURCES]);

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the controller's token may do: read Nodes and both kinds, and write the status of AppArmorProfiles, Events
-# about them, and the Lease that its replicas share.
+# What the controller's token may do: read Nodes and both kinds, write the status of AppArmorProfiles, Events, and the
+# Lease that its replicas share, and look at and evict a pod that it knows the name of.
 
 suite_controller() {
     local verb resource namespace
@@ -20,6 +20,10 @@ patch apparmorprofiles.apparmor.io/status
 create leases.coordination.k8s.io apparmor-system
 create events default
 patch events default
+create events kube-system
+get pods default
+get namespaces
+create pods/eviction default
 END
     controller_requests
     controller_lease
@@ -35,8 +39,6 @@ delete apparmornodes.apparmor.io
 patch nodes
 patch nodes/status
 delete nodes
-create events kube-system
-create events apparmor-system
 delete events default
 list events default
 create leases.coordination.k8s.io default
@@ -49,7 +51,12 @@ get secrets apparmor-system
 list secrets kube-system
 get configmaps kube-system
 list pods default
+watch pods default
+delete pods default
+patch pods default
 create pods apparmor-system
+list namespaces
+patch namespaces
 create pods/exec default
 create serviceaccounts/token apparmor-system
 impersonate users
