@@ -4,6 +4,7 @@
 
 crash_boot() { # [VM OPTION...]
     local overlay=$CLUSTER_DIR/overlay-crash
+    vm down crash >/dev/null 2>&1 || true # of a test that failed
     agent_overlay "$overlay"
     make --no-print-directory -s "$BUILD/tests/e2e/inject.so"
     install -D -m 755 "$BUILD/tests/e2e/inject.so" "$overlay/usr/lib/inject.so"
