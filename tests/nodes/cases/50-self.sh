@@ -29,7 +29,7 @@ test_a_new_agent_finds_its_profile_loaded() {
     local pod
     pod=$(agent_pod node-1)
     k -n "$SYSTEM" delete pod "$pod" --wait=true
-    eventually 120 'there is another agent' agents_ready "${#NODES[@]}"
+    eventually 240 'there is another agent' agents_ready "${#NODES[@]}"
     eventually 30 'it is confined' agents_are_confined
     pod=$(agent_pod node-1)
     [[ $(k -n "$SYSTEM" logs "$pod") != *"own profile is loaded"* ]] || fail 'it was compiled and loaded again'
