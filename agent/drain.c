@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent_metrics.h"
+#include "agent/exit_watch.h"
 #include "agent/profile_state.h"
 #include "agent/usage.h"
 #include "lib/base/alloc.h"
@@ -18,19 +19,23 @@
 #define RETRY_LIST_MAX_MS 15000
 /* Looking at tasks takes at most this part of a processor. */
 #define SCAN_SHARE 50
+/* A process that had the profile has ended: so soon is looked who else has. */
+#define EXIT_WAIT_MAX_MS 500
 /* So many lists in a row may be too old once the tasks are known, too. */
 #define LISTS_MAX 3
 
 struct job {
     char *object;
     struct strv names;
-    size_t removed; /* how many of them have gone */
-    bool labelled;  /* wait for the label to go */
-    bool looked_at; /* since it was asked for */
-    bool due;       /* in the present pass */
+    size_t removed;          /* how many of them have gone */
+    bool labelled;           /* wait for the label to go */
+    bool looked_at;          /* since it was asked for */
+    bool due;                /* in the present pass */
+    struct exit_watch *user; /* a process that uses it, or NULL */
 };
 
 struct drain {
+    uv_loop_t *loop;
     struct drain_options options;
     struct map *jobs;
     struct usage *usage;
@@ -42,13 +47,16 @@ struct drain {
     bool woken;     /* meanwhile: look again at once */
     unsigned lists; /* since the last removal */
     bool asked_server;
-    char *removing; /* object whose profile the kernel is removing */
+    char *removing;  /* object whose profile the kernel is removing */
+    bool user_ended; /* meanwhile */
+    uint64_t pass_ended_ms;
 };
 
 static void job_free(void *value)
 {
     struct job *job = value;
 
+    exit_watch_free(job->user);
     free(job->object);
     strv_done(&job->names);
     free(job);
@@ -98,24 +106,61 @@ static void drop(struct drain *drain, const char *object)
 
 /* --- the pass --------------------------------------------------------------------------------- */
 
+/* Between two looks at the tasks, at least. */
+static uint64_t scan_interval(const struct drain *drain, uint64_t max_ms)
+{
+    uint64_t ms = usage_scan_ms(drain->usage) * SCAN_SHARE;
+
+    return ms < max_ms ? ms : max_ms;
+}
+
 static uint64_t retry_after(struct drain *drain)
 {
     uint64_t max = drain->asked_server ? RETRY_LIST_MAX_MS : RETRY_MAX_MS;
     uint64_t ms = drain->retry_ms > max ? max : drain->retry_ms;
-    uint64_t least = usage_scan_ms(drain->usage) * SCAN_SHARE;
+    uint64_t least = scan_interval(drain, RETRY_LIST_MAX_MS);
 
     drain->retry_ms = ms * 2;
-    if (least > RETRY_LIST_MAX_MS)
-        least = RETRY_LIST_MAX_MS;
     return ms > least ? ms : least;
+}
+
+static uint64_t next_pass(struct drain *drain)
+{
+    if (drain->woken)
+        return 0;
+    if (drain->user_ended)
+        return scan_interval(drain, EXIT_WAIT_MAX_MS);
+    return retry_after(drain);
 }
 
 static void end_pass(struct drain *drain)
 {
     usage_forget(drain->usage);
     drain->busy = false;
+    drain->pass_ended_ms = clock_monotonic_ms();
     if (map_size(drain->jobs) > 0)
-        schedule(drain, drain->woken ? 0 : retry_after(drain));
+        schedule(drain, next_pass(drain));
+}
+
+/* Others may use it as well; processes that come and go must not have us look all the time. */
+static void on_user_ended(void *userdata)
+{
+    struct drain *drain = userdata;
+    uint64_t now = clock_monotonic_ms();
+    uint64_t at = drain->pass_ended_ms + scan_interval(drain, EXIT_WAIT_MAX_MS);
+
+    drain->user_ended = true;
+    drain->retry_ms = RETRY_MIN_MS;
+    schedule(drain, at > now ? at - now : 0);
+}
+
+static void watch_user(struct drain *drain, struct job *job, pid_t pid)
+{
+    if (job->user && exit_watch_pid(job->user) == pid)
+        return;
+    exit_watch_free(job->user);
+    job->user = drain->options.proc ? NULL /* it may be another machine's */
+                                    : exit_watch_new(drain->loop, pid, on_user_ended, drain);
 }
 
 static bool is_wanted(struct drain *drain, struct job *job)
@@ -212,8 +257,10 @@ static bool step_job(struct drain *drain, struct job *job)
         usage_read_tasks(usage);
         return true;
     }
-    if (is_used(drain, job, usage_task(usage, &job->names)))
+    if (is_used(drain, job, usage_task(usage, &job->names))) {
+        watch_user(drain, job, usage_task_pid(usage, &job->names));
         return false;
+    }
     if (is_labelled(drain, job))
         return false;
     if (!usage_knows_pods(usage))
@@ -256,7 +303,7 @@ static void start_pass(void *userdata)
     if (drain->busy)
         return;
     drain->busy = true;
-    drain->woken = false;
+    drain->woken = drain->user_ended = false;
     drain->asked_server = false;
     drain->lists = 0;
     while (map_next(drain->jobs, &position, NULL, &value))
@@ -277,6 +324,7 @@ struct drain *drain_new(uv_loop_t *loop, const struct drain_options *options)
         .userdata = drain,
     };
 
+    drain->loop = loop;
     drain->options = *options;
     drain->jobs = map_new(job_free);
     drain->usage = usage_new(loop, &usage);

@@ -12,7 +12,8 @@
  * Removes profiles from the kernel by the order of DESIGN invariant 2: the Node's label is gone, as
  * the server has answered; a consistent list of the node's pods has none that names the profile; no
  * task has it or is about to; and the kernel begins the removal within 100 ms of that list, else
- * everything is looked at again. What is in use is tried again with back-off. One list and one look
+ * everything is looked at again. What is in use is tried again
+ * when the process ends that has it, and with back-off. One list and one look
  * at the tasks serve all that wait.
  */
 struct drain;

@@ -102,6 +102,11 @@ char *usage_task(const struct usage *usage, const struct strv *names)
     return xasprintf("process %d runs under it (%zu tasks in all)", (int) use.pid, use.count);
 }
 
+pid_t usage_task_pid(const struct usage *usage, const struct strv *names)
+{
+    return tasks_use_of(usage->tasks, names).pid;
+}
+
 /* --- pods --- */
 
 static void listed(struct usage *usage)

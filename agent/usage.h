@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "lib/base/strv.h"
@@ -46,4 +47,6 @@ uint64_t usage_scan_ms(const struct usage *usage);
 
 /* Who uses one of the profiles, in words; the caller frees it. NULL: nobody that is known of. */
 char *usage_task(const struct usage *usage, const struct strv *names);
+/* A process whose end may change that; 0: there is none. */
+pid_t usage_task_pid(const struct usage *usage, const struct strv *names);
 char *usage_pod(const struct usage *usage, const struct strv *names);
