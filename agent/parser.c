@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -31,6 +32,30 @@ void parser_done(struct parser *parser)
     free(parser->includes);
     free(parser->features);
     *parser = (struct parser){0};
+}
+
+/* The last part of a path, which is cut off with its slash; empty when there is none. */
+static const char *cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return "";
+    *slash = '\0';
+    return slash + 1;
+}
+
+char *parser_libraries(const char *path)
+{
+    _cleanup_free_ char *prefix = realpath(path, NULL);
+
+    if (!prefix)
+        return NULL;
+    cut_last(prefix);
+    const char *folder = cut_last(prefix);
+    if (strcmp(folder, "bin") != 0 && strcmp(folder, "sbin") != 0)
+        return NULL;
+    return xasprintf("%s/lib", prefix);
 }
 
 /* --- the text --- */
@@ -62,9 +87,12 @@ static int make_sandbox(const struct parser *parser, struct sandbox **ret, struc
 {
     struct sandbox_path paths[PATHS_MAX];
     _cleanup_strv_ struct strv folders = {0};
+    _cleanup_free_ char *libraries = parser_libraries(parser->path);
     size_t count = 0;
 
     paths[count++] = (struct sandbox_path){parser->path, true};
+    if (libraries)
+        paths[count++] = (struct sandbox_path){libraries, true};
     for (size_t i = 0; i < ARRAY_SIZE(LIBRARY_PATHS); i++)
         paths[count++] = (struct sandbox_path){LIBRARY_PATHS[i], true};
     paths[count++] = (struct sandbox_path){parser->features, false};

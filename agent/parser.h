@@ -31,6 +31,12 @@ void parser_done(struct parser *parser);
 /* What policy is compiled against, folders below the base folder; the last is NULL. */
 extern const char *const parser_include_folders[];
 
+/*
+ * Where a parser that comes with libraries of its own has them: PREFIX/lib for PREFIX/sbin or
+ * PREFIX/bin, links followed. NULL when it is in no such folder or not there. The caller frees it.
+ */
+char *parser_libraries(const char *path);
+
 enum parser_task {
     PARSER_VERSION, /* prints its version */
     PARSER_FLATTEN, /* prints the text with its includes written out */

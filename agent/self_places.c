@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/parser.h"
 #include "lib/base/alloc.h"
 #include "lib/kube/config.h"
 
@@ -20,6 +21,7 @@ void self_places_done(struct self_places *places)
     strv_done(&places->apparmorfs);
     strv_done(&places->includes);
     strv_done(&places->parser);
+    strv_done(&places->libraries);
     strv_done(&places->proc);
     strv_done(&places->config);
 }
@@ -114,18 +116,30 @@ static int add_kubeconfig(const char *path, struct strv *list, struct error *err
     return r;
 }
 
-static int add_parser(const char *path, struct strv *list, struct error *err)
+static int add_parser(const char *path, struct self_places *places, struct error *err)
 {
     static const char *const shipped[] = {"/usr/sbin/apparmor_parser", "/sbin/apparmor_parser",
                                           NULL};
+    static const char *const libraries[] = {"/usr/lib", "/lib", NULL};
+    _cleanup_free_ char *folder = parser_libraries(path);
+
+    int r = add_new(&places->parser, path, "", shipped, err);
+    if (r == 0 && folder)
+        r = add_new(&places->libraries, folder, "", libraries, err);
+    return r;
+}
+
+static int add_parsers(const char *path, struct self_places *places, struct error *err)
+{
+    static const char *const usual[] = {"/usr/sbin/apparmor_parser", "/sbin/apparmor_parser"};
     int r = 0;
 
     if (path)
-        return add_new(list, path, "", shipped, err);
+        return add_parser(path, places, err);
     /* Links, perhaps. */
-    for (size_t i = 0; r == 0 && shipped[i]; i++)
-        if (access(shipped[i], X_OK) == 0)
-            r = add_new(list, shipped[i], "", shipped, err);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(usual); i++)
+        if (access(usual[i], X_OK) == 0)
+            r = add_parser(usual[i], places, err);
     return r;
 }
 
@@ -144,7 +158,7 @@ int self_places_find(const struct self_options *options, struct self_places *ret
     if (r == 0)
         r = add_new(&ret->proc, options->proc, "", procs, err);
     if (r == 0)
-        r = add_parser(options->parser, &ret->parser, err);
+        r = add_parsers(options->parser, ret, err);
     if (r == 0 && options->manifests)
         r = add(&ret->config, options->manifests, BELOW, err);
     else if (r == 0)

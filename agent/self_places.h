@@ -14,6 +14,7 @@ struct self_places {
     struct strv apparmorfs; /* folders, without */
     struct strv includes;
     struct strv parser;
+    struct strv libraries; /* folders of libraries that come with a parser */
     struct strv proc;
     struct strv config; /* files, and folders as "/x/{,**}" */
 };

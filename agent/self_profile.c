@@ -36,9 +36,10 @@ int self_profile_text(const struct self_places *places, struct buf *out, struct 
         const char *variable;
         const struct strv *values;
     } lists[] = {
-        {"host", &places->host},     {"apparmorfs", &places->apparmorfs},
-        {"parser", &places->parser}, {"includes", &places->includes},
-        {"proc", &places->proc},     {"config", &places->config},
+        {"host", &places->host},         {"apparmorfs", &places->apparmorfs},
+        {"parser", &places->parser},     {"libraries", &places->libraries},
+        {"includes", &places->includes}, {"proc", &places->proc},
+        {"config", &places->config},
     };
     const char *body = strstr(shipped, BODY) + 1;
     int r = buf_add(out, shipped, (size_t) (body - shipped));

@@ -87,7 +87,9 @@ static const struct option table[] = {
      .type = OPTION_STRING,
      .target = &flags.parser,
      .argument = "FILE",
-     .help = "apparmor_parser; looked for in /sbin and /usr/sbin when absent."},
+     .help =
+         "apparmor_parser; looked for in /sbin and /usr/sbin when absent. One in PREFIX/sbin may "
+         "have its libraries in PREFIX/lib."},
     {.name = "proc",
      .type = OPTION_STRING,
      .target = &flags.proc,

@@ -13,6 +13,7 @@ abi <abi/3.0>,
 @{apparmorfs}=/sys/kernel/security/apparmor
 @{includes}=/etc/apparmor.d
 @{parser}=/{,usr/}sbin/apparmor_parser
+@{libraries}=/{,usr/}lib{,32,64}
 @{proc}=/proc
 @{config}=/{,var/}run/secrets/kubernetes.io/serviceaccount/{,**}
 
@@ -72,7 +73,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   /etc/{gai.conf,host.conf,hosts,ld.so.cache,localtime,nsswitch.conf,resolv.conf} r,
   /run/{NetworkManager,resolvconf,systemd/resolve}/*resolv*.conf r,
   /usr/share/zoneinfo/{,**} r,
-  /{,usr/}lib{,32,64}/{,**} mr,
+  @{libraries}/{,**} mr,
   /usr/local/lib/{,**} mr,
   /dev/{null,urandom,random} r,
   /dev/null w,
@@ -95,7 +96,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
 
   profile parser flags=(attach_disconnected) {
     @{parser} mr,
-    /{,usr/}lib{,32,64}/{,**} mr,
+    @{libraries}/{,**} mr,
     /etc/ld.so.cache r,
     # What policy may include, and what the kernel understands.
     @{includes}/ r,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -89,6 +90,7 @@ Test(self_places, the_shipped_text_knows_the_defaults)
     cr_expect_eq(places.apparmorfs.len, 0);
     cr_expect_eq(places.includes.len, 0);
     cr_expect_eq(places.parser.len, 0);
+    cr_expect_eq(places.libraries.len, 0);
     cr_expect_eq(places.proc.len, 0);
     cr_expect_eq(places.config.len, 0);
     options.host_root = "/host";
@@ -121,6 +123,29 @@ Test(self_places, what_flags_name_is_added_without_its_links)
     expect_value(&places.proc, "a host", "");
     expect_value(&places.parser, "parser", "");
     expect_value(&places.config, "a host/manifests", "/{,**}");
+}
+
+Test(self_places, a_parser_may_bring_its_libraries)
+{
+    _cleanup_free_ char *parser = in_root("opt/sbin/parser"), *link = in_root("sbin/parser");
+    _cleanup_free_ char *folder = in_root("sbin");
+    struct self_options options = defaults();
+
+    put("opt/sbin/parser", "");
+    options.parser = parser;
+    cr_assert_eq(find(&options), 0, "%s", error_message(&err));
+    cr_assert_eq(places.libraries.len, 1);
+    expect_value(&places.libraries, "opt/lib", "");
+    cr_assert_eq(mkdir(folder, 0755), 0);
+    cr_assert_eq(symlink(parser, link), 0);
+    options.parser = link;
+    cr_assert_eq(find(&options), 0, "%s", error_message(&err));
+    expect_value(&places.libraries, "opt/lib", "");
+    /* Nor are a folder's other files libraries. */
+    put("parser", "");
+    options.parser = folder;
+    cr_assert_eq(find(&options), 0, "%s", error_message(&err));
+    cr_expect_eq(places.libraries.len, 0);
 }
 
 Test(self_places, a_path_that_would_be_a_pattern_is_refused)
