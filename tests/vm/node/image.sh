@@ -10,25 +10,6 @@ node_programs=(/usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr
     /usr/sbin/nft /usr/lib/cni/loopback /usr/lib/cni/ptp /usr/lib/cni/host-local)
 node_modules=(nft_chain_nat nft_nat nft_masq)
 
-# fetch_packages TARGET: unpacked and never installed
-fetch_packages()
-{
-    local target=$1 work=$1.$$ package
-    say "downloading ${node_packages[*]} (some 35 MB) and unpacking them to $target"
-    rm -rf "$work"
-    mkdir -p "$work/root"
-    (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "${node_packages[@]}") ||
-        die "cannot download ${node_packages[*]}: run apt-get update as root"
-    for package in "$work"/*.deb; do
-        dpkg-deb -x "$package" "$work/root"
-    done
-    rm -rf "${work:?}"/*.deb "$target"
-    # Not the package's, which would count as long unused.
-    touch "$work/root"
-    mv "$work/root" "$target"
-    rmdir "$work"
-}
-
 # Prints the folder of the packages' files, which it fetches when they are not in the cache.
 packages_dir()
 {
@@ -39,7 +20,10 @@ packages_dir()
     target=$cache_dir/packages-$(sha256sum <<<"$versions" | cut -c 1-16)
     (
         flock 9
-        if [[ ! -d $target ]]; then fetch_packages "$target"; fi
+        if [[ ! -d $target ]]; then
+            unpack_packages "$target.part" '' "${node_packages[@]}"
+            keep_unpacked "$target.part" "$target"
+        fi
         echo "${target##*/}" >"$cache_dir/current-packages"
     ) 9>"$cache_dir/packages.lock"
     echo "$target"
