@@ -279,12 +279,21 @@ static void start_reconciler(struct agent *agent)
         log_error("ownership files cannot be read", "err", error_message(&err));
 }
 
+static void on_pod_gone(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->reconciler)
+        agent_reconciler_pod_gone(agent->reconciler);
+}
+
 static void start_confinement(struct agent *agent)
 {
     struct node_pods_options pods = {
         .client = agent->client,
         .node = agent->node_name,
         .changed = on_containers_changed,
+        .gone = on_pod_gone,
         .userdata = agent,
     };
     struct confinement_check_options check = {

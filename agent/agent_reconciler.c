@@ -220,6 +220,11 @@ void agent_reconciler_labels_changed(struct agent_reconciler *reconciler)
     drain_wake(reconciler->drain);
 }
 
+void agent_reconciler_pod_gone(struct agent_reconciler *reconciler)
+{
+    drain_pod_gone(reconciler->drain);
+}
+
 bool agent_reconciler_decided(const struct agent_reconciler *reconciler)
 {
     const struct source *source = reconciler->options.source;

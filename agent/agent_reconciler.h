@@ -42,6 +42,8 @@ void agent_reconciler_all_changed(struct agent_reconciler *reconciler);
 void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler);
 /* The Node's labels have changed: a removal that waits for one to go may go on. */
 void agent_reconciler_labels_changed(struct agent_reconciler *reconciler);
+/* Likewise when a pod of this node has ended or was deleted. */
+void agent_reconciler_pod_gone(struct agent_reconciler *reconciler);
 
 /* The source has told everything, and each object has been decided about at least once. */
 bool agent_reconciler_decided(const struct agent_reconciler *reconciler);

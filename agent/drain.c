@@ -32,6 +32,7 @@ struct job {
     bool looked_at;          /* since it was asked for */
     bool due;                /* in the present pass */
     struct exit_watch *user; /* a process that uses it, or NULL */
+    bool pod_uses_it;        /* when last looked at */
 };
 
 struct drain {
@@ -142,7 +143,7 @@ static void end_pass(struct drain *drain)
         schedule(drain, next_pass(drain));
 }
 
-/* Others may use it as well; processes that come and go must not have us look all the time. */
+/* Others may use it as well; those that come and go must not have us look all the time. */
 static void on_user_ended(void *userdata)
 {
     struct drain *drain = userdata;
@@ -265,7 +266,8 @@ static bool step_job(struct drain *drain, struct job *job)
         return false;
     if (!usage_knows_pods(usage))
         return list_pods(drain);
-    if (is_used(drain, job, usage_pod(usage, &job->names)))
+    job->pod_uses_it = is_used(drain, job, usage_pod(usage, &job->names));
+    if (job->pod_uses_it)
         return false;
     if (usage_wants_tasks_again(usage))
         usage_read_tasks(usage);
@@ -369,6 +371,19 @@ void drain_wake(struct drain *drain)
     drain->woken = true;
     if (map_size(drain->jobs) > 0)
         schedule(drain, 0);
+}
+
+void drain_pod_gone(struct drain *drain)
+{
+    size_t position = 0;
+    void *value;
+
+    while (map_next(drain->jobs, &position, NULL, &value)) {
+        if (((struct job *) value)->pod_uses_it) {
+            on_user_ended(drain);
+            return;
+        }
+    }
 }
 
 bool drain_is_removing(const struct drain *drain, const char *object)

@@ -13,7 +13,7 @@
  * the server has answered; a consistent list of the node's pods has none that names the profile; no
  * task has it or is about to; and the kernel begins the removal within 100 ms of that list, else
  * everything is looked at again. What is in use is tried again
- * when the process ends that has it, and with back-off. One list and one look
+ * when the process or pod ends that has it, and with back-off. One list and one look
  * at the tasks serve all that wait.
  */
 struct drain;
@@ -45,6 +45,8 @@ void drain_set(struct drain *drain, const char *object, const struct strv *names
 void drain_clear(struct drain *drain, const char *object);
 /* Something has changed (a label went): look at once. */
 void drain_wake(struct drain *drain);
+/* A pod of this node has ended or was deleted: what waits for pods looks again soon. */
+void drain_pod_gone(struct drain *drain);
 /*
  * The kernel is removing a profile of the object: what it shows of it says nothing until `changed`
  * is called.

@@ -174,7 +174,11 @@ static void on_updated(void *userdata, struct kube_object *old, struct kube_obje
 static void on_deleted(void *userdata, _unused_ struct kube_object *last,
                        _unused_ enum kube_delete_cause cause)
 {
-    tell(userdata);
+    struct node_pods *pods = userdata;
+
+    tell(pods);
+    if (pods->options.gone)
+        pods->options.gone(pods->options.userdata);
 }
 
 static void on_synced(void *userdata)

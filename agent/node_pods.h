@@ -18,6 +18,8 @@ struct node_pods_options {
     const char *node;
     /* What node_pods_each() tells has changed, or is complete for the first time. */
     void (*changed)(void *userdata);
+    /* A pod has ended or was deleted. */
+    void (*gone)(void *userdata);
     void *userdata;
 };
 

@@ -76,8 +76,11 @@ test_delete_waits_for_the_last_process() {
     expect_match 'the process is still confined' '^e2e-busy \(enforce\)' \
         "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
     expect_match 'the entry says who uses it' "$SHELL_GUEST_PID" "$(node_entry node-1 e2e-busy .message)"
+    local from
     end_shell
+    from=$EPOCHREALTIME
     eventually 30 'removed after the last process' not_in_kernel node-1 e2e-busy
+    echo "it went $(bc_seconds "$from") s after the last process"
     eventually 20 'the status entry goes' no_node_entry node-1 e2e-busy
 }
 
