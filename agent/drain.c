@@ -155,13 +155,18 @@ static void on_user_ended(void *userdata)
     schedule(drain, at > now ? at - now : 0);
 }
 
+/* Numbers of another /proc may be of other processes. */
+static bool knows_processes(const struct drain *drain)
+{
+    return !drain->options.proc || strcmp(drain->options.proc, "/proc") == 0;
+}
+
 static void watch_user(struct drain *drain, struct job *job, pid_t pid)
 {
-    if (job->user && exit_watch_pid(job->user) == pid)
+    if (!knows_processes(drain) || (job->user && exit_watch_pid(job->user) == pid))
         return;
     exit_watch_free(job->user);
-    job->user = drain->options.proc ? NULL /* it may be another machine's */
-                                    : exit_watch_new(drain->loop, pid, on_user_ended, drain);
+    job->user = exit_watch_new(drain->loop, pid, on_user_ended, drain);
 }
 
 static bool is_wanted(struct drain *drain, struct job *job)

@@ -76,6 +76,7 @@ test_delete_waits_for_the_last_process() {
     expect_match 'the process is still confined' '^e2e-busy \(enforce\)' \
         "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
     expect_match 'the entry says who uses it' "$SHELL_GUEST_PID" "$(node_entry node-1 e2e-busy .message)"
+    in_node node-1 sh -c 'ls -l /proc/$(pidof apparmor-agent)/fd | grep pidfd' || fail 'the agent polls for its end'
     local from
     end_shell
     from=$EPOCHREALTIME
