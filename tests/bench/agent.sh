@@ -1,14 +1,17 @@
 # shellcheck shell=bash
 # The agent on one node, beside the stock parser doing the same work by hand on the same node: F is one
-# `apparmor_parser -r -K` of a profile, G one parser process over all files.
+# `apparmor_parser -r -K` of a profile (its median), G one parser process over a hundred files. When something happened
+# is told by the API server's audit log and by the kernel's policy revision, which the guest watches.
 CLUSTER_DIR=build/bench
 # shellcheck source=tests/e2e/check.sh
 source tests/e2e/check.sh
 # shellcheck source=tests/e2e/cluster.sh
 source tests/e2e/cluster.sh
 NODES=(node-1)
-ONE_BY_ONE=30
+ONE_BY_ONE=50
+DELETES=15
 AT_ONCE=100
+IDLE_SECONDS=120
 
 bench_start() {
     rm -rf "$CLUSTER_DIR"
@@ -26,12 +29,6 @@ policy() {
     printf '  #include <abstractions/base>\n  #include <abstractions/nameservice>\n'
     printf '  /srv/%s/** r,\n  /usr/bin/* ix,\n  network inet tcp,\n  deny mount,\n}\n' "$1"
 }
-manifests() { # PREFIX COUNT
-    local i
-    for i in $(seq "$2"); do
-        policy "$1-$i" | profile_manifest "$1-$i"
-    done
-}
 push_policies() { # PREFIX COUNT
     local i dir=$CLUSTER_DIR/policies-$1
     mkdir -p "$dir"
@@ -41,59 +38,196 @@ push_policies() { # PREFIX COUNT
     vm push node-1 "$dir" "/run/$1" >/dev/null
 }
 
-now_ms() { echo "${EPOCHREALTIME/./}" | cut -c1-13; }
 loaded_count() { k get aan node-1 -o json | jq '[.status.profiles[]? | select(.state == "Loaded")] | length'; }
 labelled_count() {
     k get node node-1 -o json | jq '[.metadata.labels | keys[] | select(startswith("apparmor.io/profile-"))] | length'
 }
 all_there() { [ "$(loaded_count)" = "$1" ] && [ "$(labelled_count)" = "$1" ]; }
+labelled() { k wait --for=jsonpath="{.metadata.labels.apparmor\.io/profile-$1}"=true --timeout=60s node/node-1 >/dev/null; }
 memory_kib() { in_node node-1 sh -c "awk '/^$1:/ { print \$2 }' /proc/\$(pidof apparmor-agent)/status"; }
 
+# percentile P: of the numbers on standard input, one a line.
+percentile() {
+    sort -n | awk -v p="$1" '{ x[NR] = $1 } END { i = int((NR - 1) * p / 100 + 0.5) + 1; print x[i] }'
+}
+
+# --- time -----------------------------------------------------------------------------
+
+# What to add to the guest's uptime: by the quickest of some questions.
+clock_offset() {
+    local i from to up
+    for i in $(seq 20); do
+        from=$EPOCHREALTIME
+        up=$(in_node node-1 cat /proc/uptime)
+        to=$EPOCHREALTIME
+        echo "$from $to ${up%% *}"
+    done | awk '{ if (!best || $2 - $1 < best) { best = $2 - $1; offset = ($1 + $2) / 2 - $3 } } END { printf "%.6f", offset }'
+}
+# The moments at which the kernel's policy changed, as "K <seconds since the epoch>", into a file of the guest.
+watch_kernel() {
+    in_node node-1 sh -c '(exec 3</sys/kernel/security/apparmor/revision
+        while dd bs=64 count=1 <&3 >/dev/null 2>&1; do read -r up rest </proc/uptime; echo "$up"; done) >/run/moments 2>&1 &'
+}
+kernel_moments() { in_node node-1 cat /run/moments | awk -v offset="$1" '{ printf "%.3f K\n", $1 + offset }'; }
+
+# Writes, as "<seconds> C|D|L|S NAME": an object applied or deleted (when it was asked for), the Node's labels or the
+# AppArmorNode written by the agent (when it was answered).
+written_moments() {
+    jq -r 'def seconds: capture("(?<s>.*)\\.(?<f>[0-9]+)Z") | ((.s + "Z") | fromdate) + ((.f | tonumber) / pow(10; .f | length));
+        .objectRef as $what | (.user.extra["authentication.kubernetes.io/node-name"][0]? != null) as $agent |
+        if $what.resource == "apparmorprofiles" and $what.subresource == null and .verb == "delete" then
+            "\(.requestReceivedTimestamp | seconds) D \($what.name)"
+        elif $what.resource == "apparmorprofiles" and $what.subresource == null and .userAgent[:7] == "kubectl" then
+            "\(.requestReceivedTimestamp | seconds) C \($what.name)"
+        elif $agent and $what.resource == "nodes" then "\(.stageTimestamp | seconds) L \($what.name)"
+        elif $agent and $what.resource == "apparmornodes" then "\(.stageTimestamp | seconds) S \($what.name)"
+        else empty end' "$CLUSTER_DIR/cp/audit.log"
+}
+
+# --- one after the other ----------------------------------------------------------------
+
+by_hand() { # the milliseconds of each, with the resolution of /proc/uptime
+    # shellcheck disable=SC2016
+    in_node node-1 sh -c 'for f in /run/hand/*; do
+        read -r from rest </proc/uptime; apparmor_parser -r -K "$f"; read -r to rest </proc/uptime
+        echo "$from $to"; done' | awk '{ print ($2 - $1) * 1000 }'
+}
+
+# After each C or D: how long until the policy changed (kernel) and until label and status told (visible).
+follow() { # C|D FILE-OF-MOMENTS
+    sort -n "$2" | awk -v begins="$1" '
+        function out() { if (kernel && label && status) printf "%.0f %.0f\n", (kernel - begin) * 1000,
+            ((label > status ? label : status) - kernel) * 1000 }
+        $2 == begins { out(); begin = $1; kernel = label = status = 0 }
+        $2 == "K" && begin && !kernel { kernel = $1 }
+        $2 == "L" && kernel && !label { label = $1 }
+        $2 == "S" && kernel && !status { status = $1 }
+        END { out() }'
+}
+
 bench_one_by_one() {
-    local hand agent
+    local i f offset moments=$CLUSTER_DIR/moments
     push_policies hand "$ONE_BY_ONE"
-    hand=$(in_node node-1 sh -c '
-        read from rest </proc/uptime
-        for f in /run/hand/*; do apparmor_parser -r -K "$f"; done
-        read to rest </proc/uptime
-        awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 / '"$ONE_BY_ONE"' }"')
-    manifests one "$ONE_BY_ONE" | k apply --server-side -f - >/dev/null
-    eventually 300 'all are there' all_there "$ONE_BY_ONE"
-    agent=$(agent_metrics node-1 | awk '/^apparmor_(compile|load)_duration_seconds_sum/ { sum += $2 }
-        /^apparmor_compile_duration_seconds_count/ { count += $2 } END { printf "%.0f", sum * 1000 / count }')
-    figure agent.compile_and_load "$agent" ms 'apparmor_parser -r -K (F)' "$hand" 1
+    by_hand >"$CLUSTER_DIR/by-hand"
+    f=$(percentile 50 <"$CLUSTER_DIR/by-hand")
+    watch_kernel
+    for i in $(seq "$ONE_BY_ONE"); do
+        policy "one-$i" | profile_manifest "one-$i" | k apply --server-side -f - >/dev/null
+        labelled "one-$i"
+    done
+    eventually 30 'all are there' all_there "$ONE_BY_ONE"
+    offset=$(clock_offset)
+    { kernel_moments "$offset"; written_moments; } >"$moments"
+    follow C "$moments" >"$CLUSTER_DIR/one-by-one"
+    expect_equal 'profiles that were followed' "$ONE_BY_ONE" "$(wc -l <"$CLUSTER_DIR/one-by-one")"
+    figure agent.apply_to_kernel_p50 "$(cut -d' ' -f1 "$CLUSTER_DIR/one-by-one" | percentile 50)" ms 'apparmor_parser -r -K (F)' "$f" 0.75
+    figure agent.apply_to_kernel_p99 "$(cut -d' ' -f1 "$CLUSTER_DIR/one-by-one" | percentile 99)" ms 'apparmor_parser -r -K (F)' "$f" 1
+    figure agent.kernel_to_visible_p99 "$(cut -d' ' -f2 "$CLUSTER_DIR/one-by-one" | percentile 99)" ms 'the goal' 300 1
+    bench_deletes
+    bench_repair "$f"
     forget_profiles
 }
 
-bench_at_once() {
-    local hand from agent writes
-    push_policies bulk "$AT_ONCE"
-    hand=$(in_node node-1 sh -c '
-        read from rest </proc/uptime
-        apparmor_parser -r -K /run/bulk/*
-        read to rest </proc/uptime
-        awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"')
-    manifests all "$AT_ONCE" >"$CLUSTER_DIR/all.json"
-    writes=$(agent_writes node-1)
-    from=$(now_ms)
-    k apply --server-side -f "$CLUSTER_DIR/all.json" >/dev/null
-    eventually 600 'all are there' all_there "$AT_ONCE"
-    agent=$(($(now_ms) - from))
-    figure agent.hundred_at_once "$agent" ms 'apparmor_parser over 100 files (G)' "$hand" 1.05
-    figure agent.api_writes_for_hundred "$(($(agent_writes node-1) - writes))" writes 'profiles' "$AT_ONCE" 0.5
+bench_deletes() {
+    local i offset
+    for i in $(seq "$DELETES"); do
+        k delete aap "one-$i" --wait=false >/dev/null
+        eventually 30 'it goes' no_node_entry node-1 "one-$i"
+    done
+    offset=$(clock_offset)
+    { kernel_moments "$offset"; written_moments | grep ' D '; } | sort -n | awk '
+        $2 == "D" { begin = $1 } $2 == "K" && begin { printf "%.0f\n", ($1 - begin) * 1000; begin = 0 }' >"$CLUSTER_DIR/deletes"
+    figure agent.delete_to_gone_p50 "$(percentile 50 <"$CLUSTER_DIR/deletes")" ms 'the goal' 500 1
 }
 
-bench_restart() {
+bench_repair() { # F
+    local took
+    took=$(in_node node-1 sh -c '
+        read -r from rest </proc/uptime; printf one-50 >/sys/kernel/security/apparmor/.remove
+        until grep -q "^one-50 (" /sys/kernel/security/apparmor/profiles; do usleep 5000; done
+        read -r to rest </proc/uptime; awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"')
+    figure agent.removed_to_repaired "$took" ms 'the goal, 300 ms and a load' "$(awk -v f="$1" 'BEGIN { print 300 + f / 10 }')" 1
+}
+
+# --- many at once -----------------------------------------------------------------------
+
+bench_at_once() {
+    local i hand agent writes
+    push_policies bulk "$AT_ONCE"
+    # shellcheck disable=SC2016
+    hand=$(in_node node-1 sh -c 'read -r from rest </proc/uptime; apparmor_parser -r -K /run/bulk/*
+        read -r to rest </proc/uptime; awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"')
+    in_node node-1 sh -c 'apparmor_parser -R /run/bulk/* /run/hand/*'
+    for i in $(seq "$AT_ONCE"); do
+        policy "all-$i" | profile_manifest "all-$i"
+    done >"$CLUSTER_DIR/all.json"
+    writes=$(agent_writes node-1)
+    k apply --server-side -f "$CLUSTER_DIR/all.json" >/dev/null
+    eventually 600 'all are there' all_there "$AT_ONCE"
+    agent=$(written_moments | sort -n | awk '$3 == "all-1" { from = $1 } $2 == "L" { to = $1 } END { printf "%.0f", (to - from) * 1000 }')
+    figure agent.hundred_at_once "$agent" ms 'apparmor_parser over 100 files (G)' "$hand" 0.8
+    figure agent.writes_for_hundred_installs "$(($(agent_writes node-1) - writes))" writes 'the goal' 6 1
+}
+
+delete_at_once() {
     local writes
+    writes=$(agent_writes node-1)
+    k delete aap --all --wait=false >/dev/null
+    eventually 300 'all are gone' node_is_empty node-1
+    figure agent.writes_for_hundred_deletes "$(($(agent_writes node-1) - writes))" writes 'the goal' 6 1
+}
+
+# --- restarts and rest ------------------------------------------------------------------
+
+# Starts the agent in the guest and prints the milliseconds until it is ready.
+start_and_wait() {
+    # shellcheck disable=SC2016
+    in_node node-1 sh -c 'read -r from rest </proc/uptime
+        apparmor-agent --node-name=node-1 --kubeconfig=/etc/apparmor-operator/kubeconfig --listen=127.0.0.1:'"$AGENT_PORT"' \
+            --log-format=json </dev/null >/run/agent.log 2>&1 &
+        until wget -q -O /dev/null http://127.0.0.1:'"$AGENT_PORT"'/readyz; do usleep 10000; done
+        read -r to rest </proc/uptime; awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"'
+}
+# The kernel as a boot leaves it, the cache warm.
+empty_kernel() {
+    # shellcheck disable=SC2016
+    in_node node-1 sh -c 'cut -d" " -f1 /sys/kernel/security/apparmor/profiles | grep -v // | while read -r name; do
+        printf %s "$name" >/sys/kernel/security/apparmor/.remove; done'
+}
+all_in_kernel() { [ "$(in_node node-1 grep -c '^all-' /sys/kernel/security/apparmor/profiles)" = "$AT_ONCE" ]; }
+
+bench_restart() {
+    local writes took
     agent_stop node-1
     writes=$(agent_writes node-1)
-    agent_start node-1
-    eventually 60 'the agent is ready' agent_ready node-1
+    took=$(start_and_wait)
+    figure agent.restart_to_ready "$took" ms 'the goal' 500 1
     figure agent.restart_compiles "$(agent_metric node-1 apparmor_compiles_total)" compiles 'profiles' "$AT_ONCE" 0
     figure agent.restart_writes "$(($(agent_writes node-1) - writes))" writes 'profiles' "$AT_ONCE" 0
+    in_node node-1 sh -c 'kill $(pidof apparmor-agent); while pidof apparmor-agent >/dev/null; do usleep 10000; done'
+    empty_kernel
+    took=$(start_and_wait)
+    eventually 60 'all are in the kernel' all_in_kernel
+    figure agent.reboot_to_ready "$took" ms 'the goal' 3000 1
+    figure agent.reboot_compiles "$(agent_metric node-1 apparmor_compiles_total)" compiles 'profiles' "$AT_ONCE" 0
+}
+
+# Times that any thread of the agent was woken.
+switches() {
+    in_node node-1 sh -c 'cat /proc/$(pidof apparmor-agent)/task/*/status | awk "/^voluntary_ctxt/ { n += \$2 } END { print n }"'
+}
+
+bench_idle() {
+    local before writes
     figure agent.memory_anonymous "$(memory_kib RssAnon)" KiB 'the goal, 4 MiB' 4096 1
     figure agent.memory_resident "$(memory_kib VmRSS)" KiB 'the goal, 16 MiB' 16384 1
+    writes=$(agent_writes node-1)
+    before=$(switches)
+    timeout "$IDLE_SECONDS" tail -f /dev/null
+    # A connection's keepalive, watch bookmarks and renewals.
+    figure agent.idle_wakeups "$(($(switches) - before))" wake-ups 'seconds' "$IDLE_SECONDS" 0.5
+    figure agent.idle_writes "$(($(agent_writes node-1) - writes))" writes 'seconds' "$IDLE_SECONDS" 0
 }
 
 trap cluster_down EXIT
-bench_start && bench_one_by_one && bench_at_once && bench_restart
+bench_start && bench_one_by_one && bench_at_once && bench_restart && bench_idle && delete_at_once
