@@ -99,7 +99,7 @@ Test(compiler, keeps_next_to_nothing_in_memory)
     size_t before = allocated();
     _cleanup_(compiler_freep) struct compiler *compiler _unused_ =
         open_compiler(&(struct compiler_options){.features = FEATURES});
-    cr_assert_lt(allocated(), before + 4096);
+    cr_assert_lt(allocated(), before + 8192);
 }
 
 /* --- without a compiler --- */

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fs.h"
+#include "lib/policy/mode.h"
 
 /*
  * The real compiler, for tests: what the decoder and the readers say must agree with it.
@@ -60,6 +62,26 @@ static inline int parser_run_file(const char *action, const char *file, struct b
     buf_reset(out);
     cr_assert_eq(fs_read(AT_FDCWD, path, out, NULL), 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* 3 of "AppArmor parser version 3.0.8". */
+static inline unsigned long parser_major(void)
+{
+    _cleanup_buf_ struct buf out = BUF_INIT(4096);
+
+    cr_assert_eq(parser_run_file("--version", "/dev/null", &out), 0);
+    const char *version = strstr(buf_string(&out), "version ");
+    cr_assert_not_null(version, "%s", buf_string(&out));
+    return strtoul(version + strlen("version "), NULL, 10);
+}
+
+/*
+ * Whether the parser makes other rules of a text in this mode, or none, so that it is not the mode
+ * word alone that tells it from another.
+ */
+static inline bool parser_compiles_apart(enum policy_mode mode)
+{
+    return mode == POLICY_UNCONFINED && parser_major() >= 4;
 }
 
 static inline int parser_run(const char *action, const char *text, size_t len, struct buf *out)
