@@ -43,7 +43,7 @@ CFLAGS += -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDEN)
 LDFLAGS += $(LINK_HARDEN)
 # Expanded when first used, so that `make deps` works before the packages are there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES)))$(PKG_CFLAGS)
-PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm)$(PKG_LIBS)
 CRITERION_LIBS = $(eval CRITERION_LIBS := $(shell $(PKG_CONFIG) --libs criterion))$(CRITERION_LIBS)
 
 # --- sources -----------------------------------------------------------------
@@ -152,6 +152,11 @@ live: deps
 debian: deps
 	@DEBIAN_EVERY=1 CASES=tests/e2e/cases/40-debian.sh CLUSTER_DIR=build/debian tests/e2e/run
 
+# The agent with each kernel and each AppArmor userspace that Debian has; MATRIX="6.12:4.1 sid:sid" selects.
+.PHONY: matrix
+matrix: deps
+	@MATRIX="$(MATRIX)" tests/matrix/run
+
 # The agent killed, failing, without power at every call that changes the node (make test takes a part).
 .PHONY: faults
 faults: deps
@@ -229,7 +234,8 @@ clean:
 DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
-	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates
+	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates \
+	patchelf debian-archive-keyring xz-utils zstd
 # The programs alone: no tests, no demo.
 BUILD_DEPS := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev
@@ -249,6 +255,7 @@ help:
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
+	@echo 'make matrix     the agent on Debian 12, 13 and sid: each kernel with each AppArmor (MATRIX="6.12:4.1 ...")'
 	@echo 'make faults     the agent killed, failing or without power at each of its steps'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
