@@ -18,6 +18,13 @@ VARIANT ?= release
 BUILD := build/$(VARIANT)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+# What was compiled for one checkout serves the next, wherever that is.
+export CCACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/apparmor-operator/ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+export CCACHE_MAXSIZE := 1G
+CCACHE := $(shell command -v ccache)
+
 PACKAGES := libcurl libcjson yaml-0.1 libapparmor libwebsockets libuv openssl
 PKG_CONFIG ?= pkg-config
 
@@ -94,7 +101,7 @@ $(foreach program,$(PROGRAMS),$(eval $(call PROGRAM_RULE,$(program))))
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CCACHE) $(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Holds the text of this file.
 $(BUILD)/agent/self_profile.o: deploy/apparmor-agent.profile
@@ -231,7 +238,7 @@ clean:
 
 # --- what it takes -----------------------------------------------------------
 
-DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
+DEPS := gcc make git ccache pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
 	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates \
