@@ -154,7 +154,7 @@ unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))
 live: deps
 	@tests/live/run
 
-# Every profile that Debian ships, on real kernels (make test takes each fourth).
+# Every profile that Debian ships, on real kernels (make test takes each eighth).
 .PHONY: debian
 debian: deps
 	@DEBIAN_EVERY=1 CASES=tests/e2e/cases/40-debian.sh CLUSTER_DIR=build/debian tests/e2e/run
@@ -164,10 +164,12 @@ debian: deps
 matrix: deps
 	@MATRIX="$(MATRIX)" tests/matrix/run
 
-# The agent killed, failing, without power at every call that changes the node (make test takes a part).
+# The agent killed, failing, without power at every call that changes the node (make test has the kills alone), and
+# what else takes minutes.
 .PHONY: faults
 faults: deps
-	@FAULTS=all CASES=tests/e2e/cases/50-crash.sh CLUSTER_DIR=build/faults tests/e2e/run
+	@LONG=1 CASES='tests/e2e/cases/30-nodes.sh tests/e2e/cases/50-crash.sh tests/e2e/cases/long/*.sh' \
+		CLUSTER_DIR=build/faults tests/e2e/run
 
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
