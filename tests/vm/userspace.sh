@@ -60,6 +60,11 @@ make_userspace()
     rm -rf "$all"
     move_program "$tree/sbin/apparmor_parser"
     cp -r "$packages/etc/apparmor.d" "$tree/etc/"
+    # Installing a package makes these.
+    mkdir -p "$tree/etc/apparmor.d/local"
+    for file in "$tree"/etc/apparmor.d/*; do
+        [[ ! -f $file ]] || : >>"${file%/*}/local/${file##*/}"
+    done
     cp -r "$packages/usr/share/apparmor/extra-profiles" "$tree/share/"
 }
 
