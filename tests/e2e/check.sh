@@ -7,13 +7,13 @@ fail() {
     exit 1
 }
 
-# eventually SECONDS WHAT COMMAND...: the command succeeds within the time.
+# eventually SECONDS WHAT COMMAND...: the command succeeds within the time. PAUSE is the time between two tries.
 eventually() {
     local deadline=$((SECONDS + $1)) what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$deadline" ] || fail "$what: not within the time: $*"
-        sleep 0.1
+        sleep "${PAUSE:-0.1}"
     done
 }
 
@@ -33,7 +33,9 @@ expect_failure() { # WHAT COMMAND...
     fi
 }
 
-# run_tests FILE...: every test_ function of the files; prints a line each and the closing line.
+# run_tests FILE...: every test_ function of the files; prints a line each and the closing line. TRACE=1: logs say when
+# each command began.
+PS4='+ $EPOCHREALTIME '
 run_tests() {
     local file name log start status passed=0 failed=0
     mkdir -p "$CLUSTER_DIR/tests"
@@ -45,6 +47,7 @@ run_tests() {
             log=$CLUSTER_DIR/tests/$name.log
             start=$EPOCHREALTIME
             (
+                [ -z "${TRACE:-}" ] || set -x
                 set -e
                 "$name"
             ) >"$log" 2>&1

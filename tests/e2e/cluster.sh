@@ -179,7 +179,7 @@ forget_profiles() {
     k delete aap --all --wait=true >/dev/null || return 1
     local node
     for node in "${NODES[@]}"; do
-        eventually 60 "$node forgets its profiles" node_is_empty "$node"
+        eventually 300 "$node forgets its profiles" node_is_empty "$node"
     done
 }
 node_is_empty() { [ "$(k get aan "$1" -o json | jq '.status.profiles // [] | length')" = 0 ]; }
