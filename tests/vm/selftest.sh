@@ -303,6 +303,15 @@ dead_kernel_is_reported()
         same 0 "$("$vm" list | grep -c '^dead running')"
 }
 
+wrong_suites_are_named()
+{
+    "$vm" up suite --userspace 'sid; x' 2>"$work/err"
+    same 255 "$?" && grep -q "'sid; x' is no suite of Debian" "$work/err" || return
+    "$vm" up suite --kernel ../sid 2>"$work/err"
+    same 255 "$?" && grep -q "'../sid' is no suite of Debian" "$work/err" &&
+        same 0 "$("$vm" list | grep -c '^suite running')"
+}
+
 down_leaves_nothing()
 {
     [[ $(running_qemus) -gt 0 ]] && "$vm" down --all && same 0 "$(running_qemus)"
@@ -341,6 +350,7 @@ check 'a guest may reboot by itself' guest_can_reboot
 check "the host's profiles are loaded at boot when asked for" host_profiles_are_loaded
 check 'run ends as its script did' run_reports
 check 'a kernel that dies is reported' dead_kernel_is_reported
+check "what cannot be a suite's name is refused" wrong_suites_are_named
 check 'power off leaves no process' down_leaves_nothing
 
 echo "$passed passed, $failed failed"

@@ -82,6 +82,8 @@ build_userspace()
     mkdir "$work/root"
     pack "$work/tree" "$work/root/userspace.cpio"
     keep_unpacked "$work" "$target"
+    find "$cache_dir" -maxdepth 1 '(' -name 'userspace-*' -o -name 'current-userspace-*' ')' -mtime +14 \
+        -exec rm -rf {} +
 }
 
 # What the result depends on besides the packages.
@@ -112,9 +114,10 @@ userspace_dir()
 # As userspace_dir, without asking apt when that has been done before.
 userspace_dir_quick()
 {
-    local name
-    if read -r name 2>/dev/null <"$cache_dir/current-userspace-$1-$(userspace_recipe)" &&
-        [[ -d $cache_dir/$name ]]; then
+    local name current
+    current=$cache_dir/current-userspace-$1-$(userspace_recipe)
+    if read -r name 2>/dev/null <"$current" && [[ -d $cache_dir/$name ]]; then
+        touch "$current" "$cache_dir/$name"
         echo "$cache_dir/$name"
     else
         userspace_dir "$1"
