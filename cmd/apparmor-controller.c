@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * apparmor-controller: keeps the status of each AppArmorProfile what the nodes report.
+ * apparmor-controller: keeps the status of each AppArmorProfile what the nodes report, and
+ * one that is deleted until no node uses it.
  *
  * Exit status: 0 after SIGTERM or SIGINT; 1 when it cannot run; 2 for flags that are not valid.
  */
@@ -17,11 +18,14 @@
 #include "lib/serve/address.h"
 
 #define DEFAULT_LISTEN ":8080"
+#define DEFAULT_AGENT_NAMESPACE "apparmor-system"
 
 enum { EXIT_USAGE = 2 };
 
 struct flags {
-    char *kubeconfig, *listen, *lease_namespace, *pod_name, *log_level, *log_format;
+    char *kubeconfig, *listen, *lease_namespace, *pod_name, *agent_namespace, *log_level,
+        *log_format;
+    unsigned agent_lost_after;
 };
 
 static struct flags flags;
@@ -52,6 +56,21 @@ static const struct option table[] = {
      .argument = "NAME",
      .env = "POD_NAME",
      .help = "What the Lease calls this replica; the host's name when absent."},
+    {.name = "agent-namespace",
+     .type = OPTION_STRING,
+     .target = &flags.agent_namespace,
+     .argument = "NAMESPACE",
+     .env = "POD_NAMESPACE",
+     .default_text = DEFAULT_AGENT_NAMESPACE,
+     .help = "Where the agents' pods are: those with the label "
+             "app.kubernetes.io/name=apparmor-agent."},
+    {.name = "agent-lost-after",
+     .type = OPTION_UINT,
+     .target = &flags.agent_lost_after,
+     .argument = "SECONDS",
+     .default_text = "300",
+     .help = "A node that has had no Ready agent's pod, or has not been Ready, for so long is not "
+             "waited for when an AppArmorProfile is deleted."},
     {.name = "log-level",
      .type = OPTION_STRING,
      .target = &flags.log_level,
@@ -75,8 +94,9 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig, &flags.listen,    &flags.lease_namespace,
-                        &flags.pod_name,   &flags.log_level, &flags.log_format};
+    char **strings[] = {&flags.kubeconfig,     &flags.listen,    &flags.lease_namespace,
+                        &flags.pod_name,       &flags.log_level, &flags.log_format,
+                        &flags.agent_namespace};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
@@ -89,6 +109,8 @@ static int read_flags(struct controller_options *ret, char **ret_address, struct
         .lease_namespace =
             flags.lease_namespace && *flags.lease_namespace ? flags.lease_namespace : NULL,
         .pod_name = flags.pod_name,
+        .agent_namespace = *flags.agent_namespace ? flags.agent_namespace : DEFAULT_AGENT_NAMESPACE,
+        .agent_lost_after_ms = (uint64_t) flags.agent_lost_after * 1000,
     };
     if (*flags.listen) {
         if (address_parse(flags.listen, ret_address, &ret->listen_port, err) < 0)

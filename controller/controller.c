@@ -6,6 +6,7 @@
 #include "controller/controller_metrics.h"
 #include "controller/election.h"
 #include "controller/evictor.h"
+#include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
 #include "controller/sources.h"
@@ -28,6 +29,7 @@ struct controller {
     struct kube_client *client;
     struct sources *sources;
     struct node_index *index;
+    struct liveness *liveness;
     struct election *election;
     struct kube_recorder *recorder;
     struct reconciler *reconciler; /* while this replica leads and knows all */
@@ -109,6 +111,7 @@ static void begin_work(void *userdata)
         .client = controller->client,
         .profiles = profiles,
         .index = controller->index,
+        .liveness = controller->liveness,
         .metrics = controller->metrics,
         .recorder = controller->recorder,
         .may_write = may_write,
@@ -214,6 +217,7 @@ static int controller_start(struct controller *controller, const struct controll
 {
     struct sources_options sources = {
         .client = controller->client,
+        .agent_namespace = options->agent_namespace,
         .metrics = controller->metrics,
         .profile_seen = profile_seen,
         .profile_gone = enqueue,
@@ -241,6 +245,7 @@ static int controller_start(struct controller *controller, const struct controll
         return r;
     controller->recorder = kube_recorder_new(controller->client, &recorder);
     controller->index = sources.index = node_index_new(enqueue, controller);
+    controller->liveness = sources.liveness = liveness_new(options->agent_lost_after_ms);
     controller->sources = sources_new(&sources);
     sources_start(controller->sources);
     election_start(controller->election);
@@ -314,6 +319,7 @@ void controller_free(struct controller *controller)
     kube_recorder_free(controller->recorder);
     kube_client_free(controller->client);
     node_index_free(controller->index);
+    liveness_free(controller->liveness);
     health_free(controller->health);
     metrics_free(controller->metrics);
     free(controller);

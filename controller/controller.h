@@ -9,8 +9,9 @@
 #include "lib/base/error.h"
 
 /*
- * The controller: informers of AppArmorProfiles, AppArmorNodes and Nodes feed the index; while this
- * replica leads, the reconciler writes what the index says; the server shows how that goes.
+ * The controller: informers of AppArmorProfiles, AppArmorNodes, Nodes and agents' pods feed the
+ * index; while this replica leads, the reconciler writes what the index says; the server shows how
+ * that goes.
  */
 struct controller;
 
@@ -22,6 +23,8 @@ struct controller_options {
     /* Of the Lease by which one of several replicas is chosen; NULL: this is the only one. */
     const char *lease_namespace;
     const char *pod_name; /* NULL: the host's name */
+    const char *agent_namespace;
+    uint64_t agent_lost_after_ms; /* see liveness.h */
 };
 
 _must_check_ int controller_new(uv_loop_t *loop, const struct controller_options *options,

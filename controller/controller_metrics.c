@@ -31,6 +31,14 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .type = METRIC_COUNTER,
             .labels = {"outcome"},
         },
+    [METRIC_FINALIZER_WRITES] =
+        {
+            .name = "apparmor_controller_finalizer_writes_total",
+            .help = "Writes that add or release the finalizer of an AppArmorProfile, by outcome: "
+                    "ok, conflict, gone, error.",
+            .type = METRIC_COUNTER,
+            .labels = {"outcome"},
+        },
     [METRIC_RECONCILE_SECONDS] =
         {
             .name = "apparmor_controller_reconcile_duration_seconds",

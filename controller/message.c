@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "controller/profiles.h"
 #include "controller/rollup.h"
 #include "lib/base/alloc.h"
 #include "lib/base/utf8.h"
@@ -96,15 +97,21 @@ static int group_compare(const void *a, const void *b)
     return strcmp(one->first, other->first);
 }
 
+static void add_quote(struct buf *out, const char *text)
+{
+    size_t len = strlen(text), cut = utf8_cut(text, len, QUOTE_MAX);
+
+    (void) buf_addf(out, ": %.*s%s", (int) cut, text, cut < len ? "…" : "");
+}
+
 static void add_group(struct buf *out, const struct group *group)
 {
     const char *text = *group->report->message ? group->report->message : group->report->reason;
-    size_t len = strlen(text), cut = utf8_cut(text, len, QUOTE_MAX);
 
     (void) buf_addf(out, "; %s", group->first);
     if (group->count > 1)
         (void) buf_addf(out, " and %zu other%s", group->count - 1, plural(group->count - 1));
-    (void) buf_addf(out, ": %.*s%s", (int) cut, text, cut < len ? "…" : "");
+    add_quote(out, text);
 }
 
 void message_add_failures(struct buf *out, const struct tally *tally)
@@ -159,11 +166,51 @@ void message_add_none(struct buf *out, const struct tally *tally)
                         agentless == 1 ? " has" : "s have");
 }
 
-void message_add_holding(struct buf *out, const struct tally *tally)
+/* --- who still has it ------------------------------------------------------------ */
+
+/* "in use on 5 nodes: node-1: pod default/app names it; node-2: …; node-3: … and 2 more" */
+static void add_holder_list(struct buf *out, const char *what, const struct holder_list *list,
+                            bool quotes)
 {
-    if (tally->holding == 0)
-        (void) buf_add_string(out, "; no node has it any more");
-    else
-        (void) buf_addf(out, "; %zu node%s still %s it loaded", tally->holding,
-                        plural(tally->holding), tally->holding == 1 ? "has" : "have");
+    size_t named = list->count < HOLDERS_NAMED_MAX ? list->count : HOLDERS_NAMED_MAX;
+
+    if (list->count == 0)
+        return;
+    (void) buf_addf(out, "; %s %zu node%s: ", what, list->count, plural(list->count));
+    for (size_t i = 0; i < named; i++) {
+        const struct holder *holder = &list->first[i];
+
+        (void) buf_addf(out, "%s%s", i == 0 ? "" : quotes ? "; " : ", ", holder->node);
+        if (quotes && *holder->report->message)
+            add_quote(out, holder->report->message);
+    }
+    if (list->count > named)
+        (void) buf_addf(out, " and %zu more", list->count - named);
+}
+
+static const char force_hint[] =
+    "; delete what uses it, or annotate the object with " PROFILE_FORCE_DELETE
+    "=true: it goes at once then, and nodes keep what is in use until it is not";
+
+void message_add_holders(struct buf *out, const struct holders *holders, const char *held_by)
+{
+    add_holder_list(out, "in use on", &holders->in_use, true);
+    add_holder_list(out, "being unloaded on", &holders->unloading, false);
+    add_holder_list(out, "not waiting for lost agents on", &holders->lost, false);
+    add_holder_list(out, "kept, as its resource definition goes, on", &holders->orphaned, false);
+    if (holders->in_use.count > 0)
+        (void) buf_add_string(out, force_hint);
+    else if (holders_waited_for(holders) == 0)
+        (void) buf_add_string(out, "; no live node has it to unload");
+    if (held_by)
+        (void) buf_addf(out, "; finalizer %s of another holds it, too", held_by);
+}
+
+void message_add_left(struct buf *out, const struct holders *holders)
+{
+    add_holder_list(out, "still in use on", &holders->in_use, true);
+    add_holder_list(out, "still being unloaded on", &holders->unloading, false);
+    add_holder_list(out, "not waiting for lost agents, which unload it when they are back, on",
+                    &holders->lost, false);
+    add_holder_list(out, "kept, as its resource definition goes, on", &holders->orphaned, false);
 }

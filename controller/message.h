@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "controller/holders.h"
 #include "controller/tally.h"
 #include "lib/base/buf.h"
 
@@ -24,5 +25,10 @@ void message_add_waiting(struct buf *out, const struct tally *tally);
 void message_add_disabled(struct buf *out, const struct tally *tally);
 /* Why nobody is selected. */
 void message_add_none(struct buf *out, const struct tally *tally);
-/* "; 3 nodes still have it" */
-void message_add_holding(struct buf *out, const struct tally *tally);
+/*
+ * "; in use on 2 nodes: node-1: pod default/app names it; node-7: …; delete these, or annotate with
+ * …". `held_by`: another finalizer, or NULL.
+ */
+void message_add_holders(struct buf *out, const struct holders *holders, const char *held_by);
+/* "; node-1 and 2 others still have it" of those that are not waited for any more, or nothing. */
+void message_add_left(struct buf *out, const struct holders *holders);

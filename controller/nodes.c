@@ -107,7 +107,6 @@ static struct share node_share(const struct entry *entry, const struct node *nod
     if (!node->exists)
         return share;
     share.report = report_list_find(&node->reports, entry->name);
-    share.holds = share.report && share.report->names.len > 0;
     if (!policy_selector_matches(entry->selector, node->labels))
         return share;
     if (!node->reported)
@@ -297,6 +296,23 @@ enum node_state node_index_state(const struct node_index *index, const char *pro
     const struct node *known = map_get(index->nodes, node);
 
     return entry && known ? node_share(entry, known).state : NODE_UNCOUNTED;
+}
+
+void node_index_each(const struct node_index *index, const char *profile, node_index_each_fn fn,
+                     void *userdata)
+{
+    const struct entry *entry = map_get(index->profiles, profile);
+    size_t position = 0;
+    const char *name;
+    void *node;
+
+    while (entry && map_next(index->nodes, &position, &name, &node)) {
+        const struct share share = node_share(entry, node);
+        const struct node_view view = {.name = name, .state = share.state, .report = share.report};
+
+        if (((const struct node *) node)->exists)
+            fn(userdata, &view);
+    }
 }
 
 size_t node_index_nodes(const struct node_index *index)

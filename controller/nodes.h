@@ -51,6 +51,17 @@ const struct tally *node_index_tally(const struct node_index *index, const char 
 enum node_state node_index_state(const struct node_index *index, const char *profile,
                                  const char *node);
 
+/* What a Node of the cluster means for a profile. */
+struct node_view {
+    const char *name;
+    enum node_state state;
+    const struct report *report; /* or NULL */
+};
+typedef void (*node_index_each_fn)(void *userdata, const struct node_view *node);
+/* For each Node, in no order; `fn` must not change the index. */
+void node_index_each(const struct node_index *index, const char *profile, node_index_each_fn fn,
+                     void *userdata);
+
 size_t node_index_nodes(const struct node_index *index);
 size_t node_index_profiles(const struct node_index *index);
 /* Distinct reports in memory. */

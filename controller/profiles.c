@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/profiles.h"
 
+#include <string.h>
+
 /* kubectl keeps a copy of the whole object there. */
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -39,17 +41,35 @@ cJSON *profile_project(_unused_ void *userdata, cJSON *object)
     return object;
 }
 
+static void read_finalizers(struct profile_spec *spec, const cJSON *finalizers)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, finalizers)
+    {
+        if (!cJSON_IsString(item))
+            continue;
+        if (strcmp(item->valuestring, PROFILE_FINALIZER) == 0)
+            spec->protected = true;
+        else if (!spec->held_by)
+            spec->held_by = item->valuestring;
+    }
+}
+
 void profile_spec_read(struct profile_spec *spec, const cJSON *projected)
 {
     const char *revision = json_string(projected, "spec", "revision");
+    const char *force = json_string(projected, "metadata", "annotations", PROFILE_FORCE_DELETE);
 
     *spec = (struct profile_spec){
         .name = json_string(projected, "metadata", "name"),
         .generation = json_int(json_get(projected, "metadata", "generation"), 0),
         .deleting = json_string(projected, "metadata", "deletionTimestamp") != NULL,
+        .forced = force && strcmp(force, "true") == 0,
         .revision = revision ? revision : "",
         .selector = json_get(projected, "spec", "nodeSelector"),
         .invalid_reason = json_string(projected, "spec", "invalid", "reason"),
         .invalid_message = json_string(projected, "spec", "invalid", "message"),
     };
+    read_finalizers(spec, json_get(projected, "metadata", "finalizers"));
 }

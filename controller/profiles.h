@@ -17,11 +17,19 @@
  * `reason` and `message` when the object is not acceptable. */
 cJSON *profile_project(void *userdata, cJSON *object);
 
+/* Held by the object until no live node has the profile any more; see protection.h. */
+#define PROFILE_FINALIZER "apparmor.io/profile-protection"
+/* The annotation that, when "true", lets a deleted object go at once. */
+#define PROFILE_FORCE_DELETE "apparmor.io/force-delete"
+
 /* The projected object, decoded. Strings and selector are borrowed from it. */
 struct profile_spec {
     const char *name;
     int64_t generation;
     bool deleting;
+    bool protected;             /* has PROFILE_FINALIZER */
+    bool forced;                /* by PROFILE_FORCE_DELETE */
+    const char *held_by;        /* another finalizer, or NULL */
     const char *revision;       /* "" when invalid */
     const cJSON *selector;      /* NULL: every node */
     const char *invalid_reason; /* NULL: acceptable */

@@ -29,7 +29,14 @@
       "Correct spec.policy at the line that the message names.")                                  \
     X(TERMINATING, "Terminating", "Ready=False",                                                  \
       "The object is being deleted; nodes keep the profile while processes use it.",              \
-      "Stop the pods that use it, or wait.")                                                      \
+      "Delete the pods that use it, or wait; annotation apparmor.io/force-delete=true lets the "  \
+      "object go at once.")                                                                       \
+    X(RELEASED, "Released", "(Events only)",                                                      \
+      "No live node has the deleted object's profile any more: the object goes.", "Nothing.")     \
+    X(FORCE_DELETED, "ForceDeleted", "(Events only)",                                             \
+      "The deleted object goes by its annotation apparmor.io/force-delete, though nodes still "   \
+      "have its profile; they keep it while it is in use.",                                       \
+      "See `kubectl get aan -o yaml` for the nodes that are Draining.")                           \
     X(COMPILED, "Compiled", "Valid=True", "Nodes have compiled and loaded the text.", "Nothing.") \
     X(NOT_COMPILED, "NotCompiled", "Valid=Unknown", "No node has compiled this generation yet.",  \
       "Wait, or see Ready for why no node does.")                                                 \

@@ -8,6 +8,7 @@
 #include "controller/conditions.h"
 #include "controller/controller_metrics.h"
 #include "controller/patch.h"
+#include "controller/protection.h"
 #include "controller/resources.h"
 #include "controller/rollup.h"
 #include "controller/transitions.h"
@@ -21,6 +22,8 @@
 #define DEFAULT_INTERVAL_MS 1000
 #define DEFAULT_MAX_ACTIVE 8
 #define RETRY_MAX_MS 60000
+/* Between two writes about who still uses what is being deleted. */
+#define TERMINATING_INTERVAL_MS 10000
 
 struct reconciler {
     struct reconciler_options options;
@@ -38,9 +41,25 @@ struct record {
      */
     cJSON *written;
     char *written_version;
+    char *awaited;       /* version with other finalizers, likewise; nothing is done before */
     struct write *write; /* under way, or NULL */
-    char *uid;           /* whose good news it is; NULL before the first look */
+    char *uid;           /* whose what follows is; NULL before the first look */
     struct good_news news;
+    struct deletion_watch deletion;
+};
+
+/* At one profile. */
+struct look {
+    struct reconciler *reconciler;
+    struct kube_work *work;
+    uint64_t began_ms; /* monotonic */
+    const struct kube_object *profile;
+    const struct tally *tally;
+    struct record *record;
+    const cJSON *old; /* status */
+    struct profile_spec spec;
+    struct holders holders; /* while it is being deleted */
+    struct protection protection;
 };
 
 struct write {
@@ -48,8 +67,8 @@ struct write {
     struct kube_request *request;
     struct kube_work *work;
     char *profile;
-    cJSON *status;
-    uint64_t began_ms;
+    cJSON *status; /* NULL: of finalizers */
+    uint64_t began_ms, again_ms;
     /* To be told when the write has succeeded. */
     struct transition_list transitions;
     struct good_news news;
@@ -80,6 +99,7 @@ static void record_free(void *value)
 
     write_free(record->write);
     record_forget_written(record);
+    free(record->awaited);
     free(record->uid);
     free(record);
 }
@@ -140,9 +160,31 @@ static enum kube_outcome write_failed(const char *profile, const struct error *e
         return KUBE_RETRY;
     }
     *ret_outcome = "error";
-    log_warn("cannot write a status; will try again", "profile", profile, "err",
+    log_warn("cannot write status or finalizers; will try again", "profile", profile, "err",
              error_message(err));
     return KUBE_RETRY;
+}
+
+static void status_written(struct write *write, struct record *record, const char *version)
+{
+    log_written(write->profile, write->status);
+    record->news = write->news;
+    record->written = TAKE_PTR(write->status);
+    record->written_version = xstrdup(version);
+}
+
+static void finalizers_written(const struct write *write, struct record *record,
+                               const char *version)
+{
+    log_debug("finalizers written", "profile", write->profile);
+    free(record->awaited);
+    record->awaited = xstrdup(version);
+}
+
+/* For a queue: looks again after that time, 0: not by itself. */
+static struct kube_result again_after(uint64_t ms)
+{
+    return (struct kube_result){.outcome = ms > 0 ? KUBE_REQUEUE_AFTER : KUBE_DONE, .after_ms = ms};
 }
 
 static void write_done(void *userdata, struct kube_object *object, const struct error *err)
@@ -150,7 +192,8 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
     struct write *write = userdata;
     struct reconciler *reconciler = write->reconciler;
     struct record *record = record_get(reconciler, write->profile);
-    struct kube_result result = {.outcome = KUBE_DONE};
+    struct kube_result result = again_after(write->again_ms);
+    enum controller_metric metric = write->status ? METRIC_STATUS_WRITES : METRIC_FINALIZER_WRITES;
     const char *outcome = "ok";
 
     record->write = NULL;
@@ -159,63 +202,88 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
         record->wrote = false; /* the queue's back-off takes over */
         result.outcome = write_failed(write->profile, err, &outcome);
     } else {
-        log_written(write->profile, write->status);
         tell(write, object);
-        record->news = write->news;
-        record->written = TAKE_PTR(write->status);
-        record->written_version = xstrdup(kube_object_resource_version(object));
+        if (write->status)
+            status_written(write, record, kube_object_resource_version(object));
+        else
+            finalizers_written(write, record, kube_object_resource_version(object));
         reconciler_observed(reconciler,
                             kube_informer_get(reconciler->options.profiles, NULL, write->profile));
     }
-    metrics_add(reconciler->options.metrics, METRIC_STATUS_WRITES, 1,
-                (const char *const[]){outcome});
+    metrics_add(reconciler->options.metrics, metric, 1, (const char *const[]){outcome});
     finish(reconciler, write->work, write->began_ms, result);
     write_free(write);
 }
 
 /* With the uid, a re-created object of the same name refuses what was meant for its predecessor. */
-static cJSON *write_body(const struct kube_object *profile, const struct record *record,
-                         cJSON *patch)
+static cJSON *write_body(const struct look *look)
 {
     cJSON *body = cJSON_CreateObject(), *metadata = json_add_object(body, "metadata");
 
-    json_add_string(metadata, "uid", kube_object_uid(profile));
+    json_add_string(metadata, "uid", kube_object_uid(look->profile));
     json_add_string(metadata, "resourceVersion",
-                    record->written ? record->written_version
-                                    : kube_object_resource_version(profile));
-    json_add(body, "status", patch);
+                    look->record->written ? look->record->written_version
+                                          : kube_object_resource_version(look->profile));
     return body;
 }
 
-static void write_begin(struct reconciler *reconciler, struct kube_work *work,
-                        const struct kube_object *profile, struct record *record,
-                        struct write *write, cJSON *patch)
+static void write_begin(const struct look *look, struct write *write, const cJSON *body)
 {
     const struct kube_write_options options = {.field_manager = FIELD_MANAGER};
-    _cleanup_json_ cJSON *body = write_body(profile, record, patch);
+    struct reconciler *reconciler = look->reconciler;
 
     write->reconciler = reconciler;
-    write->work = work;
-    write->profile = xstrdup(kube_object_name(profile));
-    write->began_ms = clock_monotonic_ms();
+    write->work = look->work;
+    write->profile = xstrdup(look->spec.name);
+    write->began_ms = look->began_ms;
+    look->record->write = write;
+    write->request = kube_patch(reconciler->options.client, &resource_profiles, NULL,
+                                write->profile, write->status ? "status" : NULL, KUBE_PATCH_MERGE,
+                                body, &options, write_done, write);
+}
+
+static void write_status(const struct look *look, struct write *write, cJSON *patch)
+{
+    _cleanup_json_ cJSON *body = write_body(look);
+    struct record *record = look->record;
+
+    json_add(body, "status", patch);
     record->wrote = true;
-    record->wrote_ms = write->began_ms;
-    record->write = write;
+    record->wrote_ms = look->began_ms;
     record_forget_written(record);
-    write->request =
-        kube_patch(reconciler->options.client, &resource_profiles, NULL, write->profile, "status",
-                   KUBE_PATCH_MERGE, body, &options, write_done, write);
+    write_begin(look, write, body);
+}
+
+/*
+ * Other finalizers are in the list, too. The version sees to it that it is still the list that the
+ * informer has shown: a status that was written since was refused if anything else had changed.
+ */
+static void write_finalizers(const struct look *look)
+{
+    _cleanup_json_ cJSON *body = write_body(look);
+    struct write *write = xcalloc(1, sizeof(*write));
+    enum protection_act act = look->protection.act;
+
+    if (act != PROTECTION_ADD)
+        transitions_find_release(act == PROTECTION_FORCE, transitions_told_deletion(look->old),
+                                 &look->holders, &write->transitions);
+    json_add(cJSON_GetObjectItemCaseSensitive(body, "metadata"), "finalizers",
+             protection_finalizers(kube_object_json(look->profile), act == PROTECTION_ADD));
+    write_begin(look, write, body);
 }
 
 /* --- deciding ----------------------------------------------------------------- */
 
-static uint64_t time_to_wait(const struct reconciler *reconciler, const struct record *record)
+static uint64_t time_to_wait(const struct look *look)
 {
-    uint64_t since = clock_monotonic_ms() - record->wrote_ms;
+    const struct record *record = look->record;
+    uint64_t since = look->began_ms - record->wrote_ms;
+    uint64_t interval = look->reconciler->options.interval_ms;
 
-    if (!record->wrote || since >= reconciler->options.interval_ms)
-        return 0;
-    return reconciler->options.interval_ms - since;
+    if (look->spec.deleting && transitions_told_deletion(look->old) &&
+        interval < TERMINATING_INTERVAL_MS)
+        interval = TERMINATING_INTERVAL_MS;
+    return record->wrote && since < interval ? interval - since : 0;
 }
 
 static void reconcile_gone(struct reconciler *reconciler, const char *profile)
@@ -233,71 +301,137 @@ static void record_know(struct record *record, const struct kube_object *profile
     free(record->uid);
     record->uid = xstrdup(kube_object_uid(profile));
     record->news = good_news_of(status);
+    record->deletion = (struct deletion_watch){0};
 }
 
-/* The write that would make `old` into `status`, with what there is to be told; takes ownership. */
-static struct write *write_new(const struct reconciler *reconciler, const char *profile,
-                               const struct record *record, const cJSON *old, cJSON *status)
+/* The write that would make the status into this, with what there is to be told; takes ownership.
+ */
+static struct write *write_new(const struct look *look, cJSON *status)
 {
     struct write *write = xcalloc(1, sizeof(*write));
-    const struct status_change change = {.index = reconciler->options.index,
-                                         .profile = profile,
-                                         .old = old,
+    const struct status_change change = {.index = look->reconciler->options.index,
+                                         .profile = look->spec.name,
+                                         .old = look->old,
                                          .new = status};
 
     write->status = status;
-    write->news = record->news;
+    write->again_ms = look->protection.again_ms;
+    write->news = look->record->news;
     transitions_find(&change, &write->news, &write->transitions);
     return write;
 }
 
-static void reconcile_status(struct reconciler *reconciler, struct kube_work *work,
-                             const struct kube_object *profile, const struct tally *tally,
-                             struct record *record)
+static bool may_write(const struct reconciler *reconciler)
 {
-    uint64_t began_ms = clock_monotonic_ms();
-    const cJSON *json = kube_object_json(profile);
-    const cJSON *old = record->written ? record->written : json_get(json, "status");
-    struct profile_spec spec;
-    struct rollup rollup = {.profile = &spec,
-                            .tally = tally,
-                            .old = old,
-                            .now_ms = clock_realtime_ms()};
-    _cleanup_json_ cJSON *status = NULL, *patch = NULL;
+    return reconciler->options.may_write(reconciler->options.userdata);
+}
 
-    profile_spec_read(&spec, json);
-    record_know(record, profile, old);
-    status = rollup_status(&rollup);
-    patch = merge_patch(old, status);
-    controller_metrics_set_profile(reconciler->options.metrics, spec.name, tally);
-    if (patch && reconciler->options.may_write(reconciler->options.userdata))
-        write_begin(reconciler, work, profile, record,
-                    write_new(reconciler, spec.name, record, old, TAKE_PTR(status)),
-                    TAKE_PTR(patch));
+static void look_done(const struct look *look, uint64_t again_ms)
+{
+    finish(look->reconciler, look->work, look->began_ms, again_after(again_ms));
+}
+
+static void reconcile_status(const struct look *look)
+{
+    const struct rollup rollup = {.profile = &look->spec,
+                                  .tally = look->tally,
+                                  .holders = look->spec.deleting ? &look->holders : NULL,
+                                  .old = look->old,
+                                  .now_ms = clock_realtime_ms()};
+    _cleanup_json_ cJSON *status = rollup_status(&rollup), *patch = merge_patch(look->old, status);
+
+    controller_metrics_set_profile(look->reconciler->options.metrics, look->spec.name, look->tally);
+    if (patch && may_write(look->reconciler))
+        write_status(look, write_new(look, TAKE_PTR(status)), TAKE_PTR(patch));
     else
-        finish(reconciler, work, began_ms, (struct kube_result){.outcome = KUBE_DONE});
+        look_done(look, look->protection.again_ms);
+}
+
+static void look_init(struct look *look)
+{
+    const struct reconciler_options *options = &look->reconciler->options;
+    const cJSON *json = kube_object_json(look->profile);
+
+    look->began_ms = clock_monotonic_ms();
+    look->old = look->record->written ? look->record->written : json_get(json, "status");
+    record_know(look->record, look->profile, look->old);
+    profile_spec_read(&look->spec, json);
+    if (look->spec.deleting)
+        holders_find(&look->holders, options->index, options->liveness, look->spec.name,
+                     look->began_ms);
+    look->protection = protection_decide(&look->spec, look->spec.deleting ? &look->holders : NULL,
+                                         &look->record->deletion, look->began_ms);
+}
+
+static void act(const struct look *look)
+{
+    uint64_t wait_ms = time_to_wait(look), again_ms = look->protection.again_ms;
+
+    switch (look->protection.act) {
+    case PROTECTION_ADD:
+    case PROTECTION_RELEASE:
+    case PROTECTION_FORCE:
+        if (may_write(look->reconciler))
+            write_finalizers(look);
+        else
+            look_done(look, 0);
+        break;
+    case PROTECTION_NONE:
+    case PROTECTION_WAIT:
+        if (!look->protection.tells)
+            look_done(look, again_ms);
+        else if (wait_ms > 0)
+            look_done(look, again_ms > 0 && again_ms < wait_ms ? again_ms : wait_ms);
+        else
+            reconcile_status(look);
+        break;
+    }
+}
+
+/*
+ * Versions of one kind can be compared as numbers since Kubernetes 1.35, and could before, as etcd
+ * gives them out (https://kep.k8s.io/5504). Anything else counts as news.
+ */
+static bool version_before(const char *a, const char *b)
+{
+    char *end_a, *end_b;
+    unsigned long long one = strtoull(a, &end_a, 10), other = strtoull(b, &end_b, 10);
+
+    return *a && *b && !*end_a && !*end_b && one < other;
+}
+
+/* The informer will show it. */
+static bool is_awaited(struct record *record, const struct kube_object *profile)
+{
+    if (record->awaited && version_before(kube_object_resource_version(profile), record->awaited))
+        return true;
+    free(record->awaited);
+    record->awaited = NULL;
+    return false;
 }
 
 static void reconcile(void *userdata, const char *key, struct kube_work *work)
 {
     struct reconciler *reconciler = userdata;
-    const struct kube_object *profile = kube_informer_get(reconciler->options.profiles, NULL, key);
-    const struct tally *tally = node_index_tally(reconciler->options.index, key);
-    struct record *record;
-    uint64_t wait_ms;
+    struct look look = {
+        .reconciler = reconciler,
+        .work = work,
+        .profile = kube_informer_get(reconciler->options.profiles, NULL, key),
+        .tally = node_index_tally(reconciler->options.index, key),
+    };
 
-    if (!profile || !tally) {
+    if (!look.profile || !look.tally) {
         reconcile_gone(reconciler, key);
-        kube_work_done(work, (struct kube_result){.outcome = KUBE_DONE});
+        kube_work_done(work, again_after(0));
         return;
     }
-    record = record_get(reconciler, key);
-    wait_ms = time_to_wait(reconciler, record);
-    if (wait_ms > 0)
-        kube_work_done(work,
-                       (struct kube_result){.outcome = KUBE_REQUEUE_AFTER, .after_ms = wait_ms});
-    else
-        reconcile_status(reconciler, work, profile, tally, record);
+    look.record = record_get(reconciler, key);
+    if (is_awaited(look.record, look.profile)) {
+        kube_work_done(work, again_after(0));
+        return;
+    }
+    look_init(&look);
+    act(&look);
 }
 
 /* --- life ------------------------------------------------------------------------ */
@@ -333,18 +467,6 @@ void reconciler_free(struct reconciler *reconciler)
 void reconciler_enqueue(struct reconciler *reconciler, const char *profile)
 {
     kube_workqueue_add(reconciler->queue, profile);
-}
-
-/*
- * Versions of one kind can be compared as numbers since Kubernetes 1.35, and could before, as etcd
- * gives them out (https://kep.k8s.io/5504). Anything else counts as news.
- */
-static bool version_before(const char *a, const char *b)
-{
-    char *end_a, *end_b;
-    unsigned long long one = strtoull(a, &end_a, 10), other = strtoull(b, &end_b, 10);
-
-    return *a && *b && !*end_a && !*end_b && one < other;
 }
 
 void reconciler_observed(struct reconciler *reconciler, const struct kube_object *profile)

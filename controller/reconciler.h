@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "lib/base/metrics.h"
 #include "lib/kube/client.h"
@@ -12,10 +13,11 @@
 #include "lib/kube/informer.h"
 
 /*
- * Keeps the status of each AppArmorProfile what the index says, at most one write per profile and
- * second: the first change is written at once, what follows within the second together. A write
- * names the version of the object that it was decided on: if a replica that has lost its lead is
- * late with one, the server refuses it when another has written meanwhile.
+ * Protects AppArmorProfiles from going before nodes have unloaded them (see protection.h), and
+ * keeps the status of each what the index says, at most one write per profile and second: the first
+ * change is written at once, what follows within the second together. A write names the version of
+ * the object that it was decided on: if a replica that has lost its lead is late with one, the
+ * server refuses it when another has written meanwhile.
  */
 struct reconciler;
 
@@ -23,6 +25,7 @@ struct reconciler_options {
     struct kube_client *client;
     const struct kube_informer *profiles;
     const struct node_index *index;
+    const struct liveness *liveness;
     struct metrics *metrics;
     struct kube_recorder *recorder; /* or NULL: nobody is told of what changes */
     uint64_t interval_ms;           /* between two writes of one profile; 0: 1 s */

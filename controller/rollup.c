@@ -113,12 +113,13 @@ struct verdict {
     struct buf *message;
 };
 
-static void judge_terminating(struct verdict *verdict, const struct tally *tally)
+static void judge_terminating(struct verdict *verdict, const struct rollup *rollup)
 {
     verdict->ready = CONDITION_FALSE;
     verdict->reason = REASON_TERMINATING;
     (void) buf_add_string(verdict->message, "being deleted");
-    message_add_holding(verdict->message, tally);
+    if (rollup->holders)
+        message_add_holders(verdict->message, rollup->holders, rollup->profile->held_by);
 }
 
 static void judge_invalid_spec(struct verdict *verdict, const struct profile_spec *profile)
@@ -160,7 +161,7 @@ static void judge_nodes(struct verdict *verdict, const struct tally *tally)
 static void judge(struct verdict *verdict, const struct rollup *rollup)
 {
     if (rollup->profile->deleting)
-        judge_terminating(verdict, rollup->tally);
+        judge_terminating(verdict, rollup);
     else if (rollup->profile->invalid_reason)
         judge_invalid_spec(verdict, rollup->profile);
     else if (tally_selected(rollup->tally) == 0)

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "controller/holders.h"
 #include "controller/profiles.h"
 #include "controller/tally.h"
 #include "lib/base/json.h"
@@ -25,8 +26,9 @@
 struct rollup {
     const struct profile_spec *profile;
     const struct tally *tally;
-    const cJSON *old; /* the status that the object has, or NULL */
-    int64_t now_ms;   /* since the epoch */
+    const struct holders *holders; /* of one that is being deleted; may be NULL */
+    const cJSON *old;              /* the status that the object has, or NULL */
+    int64_t now_ms;                /* since the epoch */
 };
 
 /* Failures that status lists, and nodes that a message names. */

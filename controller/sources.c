@@ -4,14 +4,19 @@
 #include <assert.h>
 #include <string.h>
 
+#include "controller/conditions.h"
 #include "controller/controller_metrics.h"
 #include "controller/profiles.h"
 #include "controller/resources.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 
-enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES };
+enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_PODS };
+
+/* Of the pods of deploy/agent-daemonset.yaml. */
+#define AGENT_SELECTOR "app.kubernetes.io/name=apparmor-agent"
 
 struct source {
     struct sources *sources;
@@ -153,13 +158,34 @@ static void report_deleted(void *userdata, struct kube_object *last,
     node_index_remove_report(source->sources->options.index, kube_object_name(last));
 }
 
+/* --- readiness ---------------------------------------------------------------------- */
+
+#define READY "ready"
+
+/* Condition Ready, out of the status, which is not kept; absent for no. */
+static void raise_ready(cJSON *object)
+{
+    const char *ready =
+        json_string(condition_find(json_get(object, "status", "conditions"), "Ready"), "status");
+
+    cJSON_DeleteItemFromObjectCaseSensitive(object, READY);
+    if (ready && strcmp(ready, "True") == 0)
+        json_add_bool(object, READY, true);
+}
+
+static bool is_ready(const struct kube_object *object)
+{
+    return json_bool(json_get(kube_object_json(object), READY), false);
+}
+
 /* --- Nodes -------------------------------------------------------------------------- */
 
 static cJSON *project_node(_unused_ void *userdata, cJSON *object)
 {
-    static const char *const top[] = {"metadata"};
+    static const char *const top[] = {"metadata", READY};
     static const char *const metadata[] = {"name", "uid", "resourceVersion", "labels"};
 
+    raise_ready(object);
     keep_only(object, top, ARRAY_SIZE(top));
     keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
     return object;
@@ -168,8 +194,11 @@ static cJSON *project_node(_unused_ void *userdata, cJSON *object)
 static void node_set(void *userdata, struct kube_object *object)
 {
     const struct source *source = userdata;
+    const struct sources_options *options = &source->sources->options;
 
-    node_index_set_node(source->sources->options.index, kube_object_name(object),
+    liveness_set_node(options->liveness, kube_object_name(object), is_ready(object),
+                      clock_monotonic_ms());
+    node_index_set_node(options->index, kube_object_name(object),
                         json_get(kube_object_json(object), "metadata", "labels"));
 }
 
@@ -183,8 +212,64 @@ static void node_deleted(void *userdata, struct kube_object *last,
                          _unused_ enum kube_delete_cause cause)
 {
     const struct source *source = userdata;
+    const struct sources_options *options = &source->sources->options;
 
-    node_index_remove_node(source->sources->options.index, kube_object_name(last));
+    liveness_remove_node(options->liveness, kube_object_name(last));
+    node_index_remove_node(options->index, kube_object_name(last));
+}
+
+/* --- the agents' pods ----------------------------------------------------------------- */
+
+#define NODE "node"
+
+static cJSON *project_pod(_unused_ void *userdata, cJSON *object)
+{
+    static const char *const top[] = {"metadata", READY, NODE};
+    static const char *const metadata[] = {"name", "namespace", "uid", "resourceVersion"};
+    cJSON *node =
+        cJSON_DetachItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(object, "spec"),
+                                                "nodeName");
+
+    raise_ready(object);
+    cJSON_DeleteItemFromObjectCaseSensitive(object, NODE);
+    if (node)
+        json_add(object, NODE, node);
+    keep_only(object, top, ARRAY_SIZE(top));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
+    return object;
+}
+
+static void pod_added(void *userdata, struct kube_object *object)
+{
+    const struct source *source = userdata;
+    const char *node = json_string(kube_object_json(object), NODE);
+
+    if (node)
+        liveness_add_pod(source->sources->options.liveness, node, is_ready(object),
+                         clock_monotonic_ms());
+}
+
+static void pod_removed(void *userdata, const struct kube_object *object)
+{
+    const struct source *source = userdata;
+    const char *node = json_string(kube_object_json(object), NODE);
+
+    if (node)
+        liveness_remove_pod(source->sources->options.liveness, node, is_ready(object),
+                            clock_monotonic_ms());
+}
+
+static void pod_updated(void *userdata, struct kube_object *old, struct kube_object *object)
+{
+    /* In this order a pod that stays Ready is Ready all the time. */
+    pod_added(userdata, object);
+    pod_removed(userdata, old);
+}
+
+static void pod_deleted(void *userdata, struct kube_object *last,
+                        _unused_ enum kube_delete_cause cause)
+{
+    pod_removed(userdata, last);
 }
 
 /* --- all ------------------------------------------------------------------------------ */
@@ -245,8 +330,11 @@ static const struct {
                          .updated = report_updated,
                          .deleted = report_deleted}},
     [SOURCE_NODES] = {&kube_nodes,
-                      {.project = project_node, .metadata_only = true},
+                      {.project = project_node},
                       {.added = node_set, .updated = node_updated, .deleted = node_deleted}},
+    [SOURCE_PODS] = {&kube_pods,
+                     {.project = project_pod, .label_selector = AGENT_SELECTOR},
+                     {.added = pod_added, .updated = pod_updated, .deleted = pod_deleted}},
 };
 
 static void source_init(struct sources *sources, enum source_kind kind)
@@ -258,6 +346,8 @@ static void source_init(struct sources *sources, enum source_kind kind)
     source->sources = sources;
     source->resource = options.resource = source_table[kind].resource;
     options.project_userdata = sources;
+    if (source->resource->namespaced)
+        options.ns = sources->options.agent_namespace;
     source->informer = kube_informer_new(sources->options.client, &options);
     handler.synced = source_synced;
     handler.failed = source_failed;

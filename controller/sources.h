@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "lib/base/metrics.h"
 #include "lib/kube/client.h"
@@ -8,23 +9,25 @@
 #include "lib/serve/health.h"
 
 /*
- * What the controller follows: AppArmorProfiles, AppArmorNodes and Nodes, each with an informer
- * that keeps of the objects what is needed and feeds the index.
+ * What the controller follows: AppArmorProfiles, AppArmorNodes, Nodes and the agents' pods, each
+ * with an informer that keeps of the objects what is needed and feeds the index, or liveness.
  */
 struct sources;
 
-enum { SOURCES = 3 };
+enum { SOURCES = 4 };
 
 struct sources_options {
     struct kube_client *client;
     struct node_index *index;
+    struct liveness *liveness;
+    const char *agent_namespace; /* where the agents' pods are */
     struct metrics *metrics;
     /* An AppArmorProfile is new or has changed; the index knows. */
     void (*profile_seen)(void *userdata, struct kube_object *profile);
     void (*profile_gone)(void *userdata, const char *profile);
     /* An AppArmorNode is new or has changed. */
     void (*report_seen)(void *userdata, const char *node);
-    /* All three are complete. Before that, counts would tell of nodes that are merely not read yet.
+    /* All are complete. Before that, counts would tell of nodes that are merely not read yet.
      */
     void (*synced)(void *userdata);
     void *userdata;

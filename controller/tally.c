@@ -19,7 +19,7 @@ const char *node_state_name(enum node_state state)
 
 bool share_equal(const struct share *a, const struct share *b)
 {
-    return a->state == b->state && a->holds == b->holds && a->report == b->report;
+    return a->state == b->state && a->report == b->report;
 }
 
 static void variant_free(void *value)
@@ -84,8 +84,6 @@ void tally_add(struct tally *tally, const char *node, const struct share *share)
 {
     if (share->state != NODE_UNCOUNTED)
         tally->counts[share->state]++;
-    if (share->holds)
-        tally->holding++;
     switch (share->state) {
     case NODE_LOADED:
         variant_add(tally->variants, share->report);
@@ -110,8 +108,6 @@ void tally_remove(struct tally *tally, const char *node, const struct share *sha
         assert(tally->counts[share->state] > 0);
         tally->counts[share->state]--;
     }
-    if (share->holds)
-        tally->holding--;
     switch (share->state) {
     case NODE_LOADED:
         variant_remove(tally->variants, share->report);

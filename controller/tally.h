@@ -27,8 +27,7 @@ const char *node_state_name(enum node_state state);
 /* What one node adds. */
 struct share {
     enum node_state state;
-    bool holds;                  /* has it in the kernel, selected or not */
-    const struct report *report; /* or NULL */
+    const struct report *report; /* selected or not; or NULL */
 };
 
 bool share_equal(const struct share *a, const struct share *b);
@@ -42,11 +41,10 @@ struct tally_variant {
 
 struct tally {
     size_t counts[NODE_STATES]; /* [NODE_UNCOUNTED] stays 0 */
-    size_t holding;
-    size_t invalid;       /* of the failed: for a reason that speaks of the object */
-    struct map *variants; /* of struct tally_variant */
-    struct map *failed;   /* node → const struct report, borrowed */
-    struct map *waiting;  /* outdated and pending: node → const struct report or NULL */
+    size_t invalid;             /* of the failed: for a reason that speaks of the object */
+    struct map *variants;       /* of struct tally_variant */
+    struct map *failed;         /* node → const struct report, borrowed */
+    struct map *waiting;        /* outdated and pending: node → const struct report or NULL */
 };
 
 void tally_init(struct tally *tally);

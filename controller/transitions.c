@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/conditions.h"
+#include "controller/message.h"
 #include "lib/base/alloc.h"
 #include "lib/base/map.h"
 
@@ -222,6 +223,27 @@ static void tell_recoveries(const struct status_change *change, struct transitio
     if (count > 0)
         add(list, false, reason_name(REASON_NODE_RECOVERED), "%s%s %s loaded it after a failure",
             first, others, count == 1 ? "has" : "have");
+}
+
+/* --- the end ----------------------------------------------------------------------- */
+
+bool transitions_told_deletion(const cJSON *status)
+{
+    return ready_reason(status) == REASON_TERMINATING;
+}
+
+void transitions_find_release(bool forced, bool waited, const struct holders *holders,
+                              struct transition_list *ret)
+{
+    _cleanup_buf_ struct buf left = BUF_INIT(MESSAGE_MAX);
+
+    *ret = (struct transition_list){0};
+    message_add_left(&left, holders);
+    if (forced)
+        add(ret, true, reason_name(REASON_FORCE_DELETED), "deleted by force%s", buf_string(&left));
+    else if (waited || left.len > 0)
+        add(ret, false, reason_name(REASON_RELEASED), "no live node has it to unload any more%s",
+            buf_string(&left));
 }
 
 void transitions_find(const struct status_change *change, struct good_news *news,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "controller/holders.h"
 #include "controller/nodes.h"
 #include "controller/reasons.h"
 #include "lib/base/json.h"
@@ -39,6 +40,15 @@ struct status_change {
     const cJSON *old;    /* status, or NULL */
     const cJSON *new;
 };
+
+/* Whether a status (or NULL) has told that its object is being deleted. */
+bool transitions_told_deletion(const cJSON *status);
+/*
+ * A deleted object is let go. Of one that nothing kept, nobody is told: `waited`, or left behind
+ * somewhere, it must have. The caller releases the list.
+ */
+void transitions_find_release(bool forced, bool waited, const struct holders *holders,
+                              struct transition_list *ret);
 
 /* `*news` is brought up to date. The caller releases the list. */
 void transitions_find(const struct status_change *change, struct good_news *news,

@@ -243,6 +243,7 @@ deletecollection|nodes|agent-node.apparmor.io|DELETE of nodes|delete --raw /api/
 patch|nodes/status|agent-node.apparmor.io|UPDATE of nodes/status|apply --server-side --subresource=status -f NODE-STATUS
 create|apparmorprofiles|agent-api.apparmor.io|CREATE of apparmorprofiles|create -f PROFILE
 patch|apparmorprofiles|agent-api.apparmor.io|UPDATE of apparmorprofiles|patch aap probe-target --type=merge -p {"spec":{"mode":"Complain"}}
+patch|apparmorprofiles|agent-api.apparmor.io|UPDATE of apparmorprofiles|patch aap probe-target --type=merge -p {"metadata":{"finalizers":null,"annotations":{"apparmor.io/force-delete":"true"}}}
 delete|apparmorprofiles|agent-api.apparmor.io|DELETE of apparmorprofiles|delete aap probe-target
 deletecollection|apparmorprofiles|agent-api.apparmor.io|DELETE of apparmorprofiles|delete --raw /apis/apparmor.io/v1alpha1/apparmorprofiles
 patch|apparmorprofiles/status|agent-api.apparmor.io|UPDATE of apparmorprofiles|apply --server-side --subresource=status -f PROFILE-STATUS

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the controller's token may do: read Nodes and both kinds, write the status of AppArmorProfiles, Events, and the
-# Lease that its replicas share, and look at and evict a pod that it knows the name of.
+# What the controller's token may do: read Nodes and both kinds, write the status of AppArmorProfiles and its finalizer
+# on them, Events, and the Lease that its replicas share, follow the pods of its namespace, and look at and evict a pod
+# that it knows the name of.
 
 suite_controller() {
     local verb resource namespace
@@ -16,7 +17,10 @@ list apparmornodes.apparmor.io
 watch apparmornodes.apparmor.io
 list nodes
 watch nodes
+patch apparmorprofiles.apparmor.io
 patch apparmorprofiles.apparmor.io/status
+list pods apparmor-system
+watch pods apparmor-system
 create leases.coordination.k8s.io apparmor-system
 create events default
 patch events default
@@ -31,7 +35,7 @@ END
         may_not controller "$verb" "$resource" "$namespace"
     done <<'END'
 create apparmorprofiles.apparmor.io
-patch apparmorprofiles.apparmor.io
+update apparmorprofiles.apparmor.io
 delete apparmorprofiles.apparmor.io
 patch apparmornodes.apparmor.io
 patch apparmornodes.apparmor.io/status
@@ -86,12 +90,49 @@ END
         as controller apply --server-side --subresource=status -f "$status"
     equal 'the status is there' '1 2/2' \
         as admin get aap probe -o 'jsonpath={.status.observedGeneration} {.status.nodes.summary}'
-    refused "$(by_rbac patch apparmorprofiles)" 'the controller may not change the spec of an AppArmorProfile' \
-        as controller patch aap probe --type=merge -p '{"spec":{"mode":"Complain"}}'
+    controller_finalizers
     refused "$(by_rbac delete apparmorprofiles)" 'the controller may not delete an AppArmorProfile' \
         as controller delete aap probe
     refused "$(by_rbac patch nodes)" 'the controller may not label a Node' \
         as controller label node node-1 apparmor.io/profile-probe=true
+}
+
+patch_probe() { # WHO MERGE-PATCH [FLAG...]
+    local who=$1 patch=$2
+    shift 2
+    as "$who" patch aap probe --type=merge -p "$patch" "$@"
+}
+probe_finalizers() { as admin get aap probe -o json | jq -c '.metadata.finalizers'; }
+
+controller_finalizers() {
+    local what patch policy=controller-api.apparmor.io ours=apparmor.io/profile-protection
+    patch_probe admin '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}' >/dev/null
+    while IFS='|' read -r what patch; do
+        refused "$(by_policy $policy 'the controller may not change')" "the controller may not change $what" \
+            patch_probe controller "$patch"
+        allowed "control: an administrator may change $what" patch_probe admin "$patch" --dry-run=server
+    done <<END
+the spec|{"spec": {"mode": "Complain"}}
+the text|{"spec": {"policy": "profile probe { file, }"}}
+labels|{"metadata": {"labels": {"example.com/x": "y"}}}
+annotations|{"metadata": {"annotations": {"apparmor.io/force-delete": "true"}}}
+owners|{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "node-1", "uid": "1"}]}}
+finalizers of others, all of them|{"metadata": {"finalizers": null}}
+one of others|{"metadata": {"finalizers": ["example.com/a"]}}
+their order|{"metadata": {"finalizers": ["example.com/b", "example.com/a"]}}
+others by its own|{"metadata": {"finalizers": ["$ours"]}}
+others to new ones|{"metadata": {"finalizers": ["example.com/a", "example.com/b", "example.com/c"]}}
+END
+    allowed 'the controller adds its finalizer' patch_probe controller \
+        '{"metadata": {"finalizers": ["example.com/a", "'$ours'", "example.com/b"]}}'
+    equal 'it is there' "[\"example.com/a\",\"$ours\",\"example.com/b\"]" probe_finalizers
+    refused "$(by_rbac patch apparmorprofiles)" 'an agent may not remove it' \
+        patch_probe agent-node-1 '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}'
+    refused "$(by_rbac patch apparmorprofiles)" 'nor ask for it to be removed by force' \
+        patch_probe agent-node-1 '{"metadata": {"annotations": {"apparmor.io/force-delete": "true"}}}'
+    allowed 'the controller takes it away' patch_probe controller \
+        '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}'
+    patch_probe admin '{"metadata": {"finalizers": null}}' >/dev/null
 }
 
 lease() { # NAME NAMESPACE HOLDER

@@ -61,9 +61,18 @@ agent_overlay() { # DIRECTORY [KUBECONFIG]
     fi
 }
 
+# Agents in VMs are services of their nodes. Where a DaemonSet has pods, a node without a Ready one is lost after some
+# minutes, and here no kubelet would ever run them.
+agents_are_services() {
+    k -n apparmor-system delete daemonset apparmor-agent --ignore-not-found --cascade=orphan >/dev/null
+    k -n apparmor-system delete pod -l app.kubernetes.io/name=apparmor-agent --force --grace-period=0 >/dev/null 2>&1
+    [ -z "$(k -n apparmor-system get pod -l app.kubernetes.io/name=apparmor-agent -o name)" ]
+}
+
 node_boot() { # NODE [VM OPTION...]
     local node=$1 overlay=$CLUSTER_DIR/overlay-$1
     shift
+    eventually 30 'there are no pods of agents' agents_are_services
     agent_overlay "$overlay" "$CLUSTER_DIR/cp/agent-$node.guest.kubeconfig"
     vm up "$node" --overlay "$overlay" "$@"
 }
@@ -141,6 +150,9 @@ node_entry() { # NODE OBJECT [JQ-PATH]: the object's entry in the AppArmorNode
 }
 node_entry_is() { [ "$(node_entry "$1" "$2" .state)" = "$3" ]; }
 node_entry_reason_is() { [ "$(node_entry "$1" "$2" .reason)" = "$3" ]; }
+no_profile() { [[ $(k get aap "$1" 2>&1) == *NotFound* ]]; }
+ready_message() { k get aap "$1" -o json | jq -r '.status.conditions[] | select(.type == "Ready").message'; }
+ready_message_has() { [[ $(ready_message "$1") == *"$2"* ]]; }
 no_node_entry() { [ -z "$(node_entry "$1" "$2" .name)" ]; }
 condition() { k get aap "$1" -o json | jq -r --arg type "$2" '.status.conditions[] | select(.type == $type).status'; }
 jsonpath_is() { [ "$(k get "$1" -o jsonpath="$2")" = "$3" ]; }
@@ -176,7 +188,8 @@ apply_profile() { profile_manifest "$@" | k apply --server-side -f - ; }
 
 # Deletes every profile and waits until the nodes have none of ours.
 forget_profiles() {
-    k delete aap --all --wait=true >/dev/null || return 1
+    # An object goes when no node has its profile any more.
+    k delete aap --all --wait=true --timeout=300s >/dev/null || return 1
     local node
     for node in "${NODES[@]}"; do
         eventually 300 "$node forgets its profiles" node_is_empty "$node"

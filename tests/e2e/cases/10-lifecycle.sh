@@ -62,6 +62,7 @@ test_delete_removes_label_then_kernel_entry_then_file() {
     eventually 20 'the kernel entry goes' not_in_kernel node-1 e2e-gone
     eventually 20 'the file goes' in_node node-1 test ! -e /etc/apparmor.d/apparmor.io.e2e-gone.profile
     eventually 20 'the status entry goes' no_node_entry node-1 e2e-gone
+    eventually 20 'the object goes' no_profile e2e-gone
 }
 
 test_delete_waits_for_the_last_process() {
@@ -76,6 +77,9 @@ test_delete_waits_for_the_last_process() {
     expect_match 'the process is still confined' '^e2e-busy \(enforce\)' \
         "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
     expect_match 'the entry says who uses it' "$SHELL_GUEST_PID" "$(node_entry node-1 e2e-busy .message)"
+    eventually 30 'so does the object' ready_message_has e2e-busy \
+        "in use on 1 node: node-1: process $SHELL_GUEST_PID runs under it"
+    expect_match 'kubectl get aap' 'e2e-busy .* False +Terminating' "$(k get aap e2e-busy --no-headers)"
     in_node node-1 sh -c 'ls -l /proc/$(pidof apparmor-agent)/fd | grep pidfd' || fail 'the agent polls for its end'
     local from
     end_shell
@@ -83,6 +87,7 @@ test_delete_waits_for_the_last_process() {
     eventually 30 'removed after the last process' not_in_kernel node-1 e2e-busy
     echo "it went $(bc_seconds "$from") s after the last process"
     eventually 20 'the status entry goes' no_node_entry node-1 e2e-busy
+    eventually 20 'the object goes' no_profile e2e-busy
 }
 
 test_a_renamed_object_hands_its_profile_over_without_a_gap() {
@@ -98,6 +103,7 @@ test_a_renamed_object_hands_its_profile_over_without_a_gap() {
     expect_match 'the process is still confined' '^e2e-shared \(enforce\)' \
         "$(in_node node-1 cat "/proc/$SHELL_GUEST_PID/attr/current")"
     eventually 20 'the old entry goes' no_node_entry node-1 e2e-old
+    eventually 20 'the old object goes, too' no_profile e2e-old
     end_shell
 }
 

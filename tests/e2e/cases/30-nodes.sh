@@ -121,7 +121,8 @@ test_profiles_stay_when_their_resource_definition_is_removed() {
     k wait --for=condition=Ready --timeout=60s aap/e2e-orphan
     k get aap e2e-orphan -o json | jq 'del(.metadata.uid,.metadata.resourceVersion,.metadata.managedFields,.status)' \
         >"$CLUSTER_DIR/orphan.json"
-    k delete crd apparmorprofiles.apparmor.io
+    # The controller lets its objects go when agents say that they keep what they have.
+    k delete crd apparmorprofiles.apparmor.io --timeout=60s
     k apply --server-side -f crds/apparmorprofiles.yaml
     k wait --for=condition=Established --timeout=30s crd/apparmorprofiles.apparmor.io
     eventually 60 'the agent says that it is orphaned' node_entry_reason_is node-1 e2e-orphan Orphaned

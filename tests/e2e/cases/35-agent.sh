@@ -119,6 +119,10 @@ test_an_object_that_comes_back_under_its_name_while_the_old_one_drains_takes_ove
     confined_shell node-1 e2e-again
     k delete aap e2e-again --wait=false
     eventually 20 'the node says Draining' node_entry_is node-1 e2e-again Draining
+    # Its finalizer would keep it.
+    k annotate aap e2e-again apparmor.io/force-delete=true
+    eventually 20 'the object goes by force' no_profile e2e-again
+    in_kernel node-1 e2e-again || fail 'force has removed it under a running process'
     apply_profile e2e-again <<<'profile e2e-again { file, deny /again w, }'
     [ "$uid" != "$(k get aap e2e-again -o jsonpath='{.metadata.uid}')" ] || fail 'it is the same object'
     k wait --for=condition=Ready --timeout=60s aap/e2e-again
@@ -170,11 +174,14 @@ Y
     expect_match 'the pod' 'default/e2e-user' "$(node_entry node-1 e2e-pod .message)"
     eventually 20 'the other node has removed it' not_in_kernel node-2 e2e-pod
     in_kernel node-1 e2e-pod || fail 'removed though a pod names it'
+    eventually 30 'the object says so, too' ready_message_has e2e-pod \
+        'in use on 1 node: node-1: pod default/e2e-user names it'
     local from
     k delete pod e2e-user --force --grace-period=0
     from=$EPOCHREALTIME
     eventually 30 'it goes after the pod' not_in_kernel node-1 e2e-pod
     echo "it went $(bc_seconds "$from") s after the pod"
+    eventually 20 'so does the object' no_profile e2e-pod
 }
 
 test_links_and_files_of_others_in_the_folder_are_left_alone() {

@@ -204,17 +204,35 @@ static struct node_index *rebuild(const struct world *world)
     return index;
 }
 
+static struct liveness *all_alive(void)
+{
+    struct liveness *liveness = liveness_new(1000);
+    char name[16];
+
+    for (int i = 0; i < NODES; i++) {
+        (void) snprintf(name, sizeof(name), "node-%d", i);
+        liveness_set_node(liveness, name, true, 0);
+    }
+    return liveness;
+}
+
 /* Everything that anybody can read of a profile's tally. */
 static cJSON *status_of(const struct node_index *index, const struct profile_spec *profile)
 {
-    struct rollup rollup = {.profile = profile, .tally = node_index_tally(index, profile->name)};
+    _cleanup_(liveness_freep) struct liveness *liveness = all_alive();
+    struct holders holders;
+    struct rollup rollup = {.profile = profile,
+                            .tally = node_index_tally(index, profile->name),
+                            .holders = &holders};
     struct profile_spec deleting = *profile;
     cJSON *status = rollup_status(&rollup);
 
+    holders_find(&holders, index, liveness, profile->name, 0);
     deleting.deleting = true;
     rollup.profile = &deleting;
     json_add(status, "deleting", rollup_status(&rollup));
-    json_add_int(status, "holding", (int64_t) rollup.tally->holding);
+    json_add_int(status, "waitedFor", (int64_t) holders_waited_for(&holders));
+    json_add_int(status, "silent", (int64_t) holders.silent);
     for (int i = 0; i < NODE_STATES; i++)
         json_add_int(status, node_state_name((enum node_state) i),
                      (int64_t) rollup.tally->counts[i]);

@@ -48,7 +48,10 @@ struct rollup_case {
 #define FAILED_BEFORE "{'name':'web','generation':1,'state':'Failed','reason':'CompileError'}"
 #define DRAINING                                                                        \
     "{'name':'web','generation':2,'revision':'r2','state':'Draining','mode':'Enforce'," \
-    "'profileNames':['web'],'reason':'InUse'}"
+    "'profileNames':['web'],'reason':'InUse','message':'pod shop/web-1 names it'}"
+#define HINT                                                                                     \
+    "; delete what uses it, or annotate the object with apparmor.io/force-delete=true: it goes " \
+    "at once then, and nodes keep what is in use until it is not"
 #define OTHER "{'name':'shop','generation':2,'state':'Failed','reason':'CompileError'}"
 
 static const struct rollup_case cases[] = {
@@ -269,7 +272,7 @@ static const struct rollup_case cases[] = {
         .summary = "0/2",
         .ready = "False",
         .reason = "Terminating",
-        .message = "being deleted; 1 node still has it loaded",
+        .message = "being deleted; in use on 1 node: node-0: pod shop/web-1 names it" HINT,
         .valid = "Unknown",
         .valid_reason = "NotCompiled",
         .kstatus = "Terminating",
@@ -282,7 +285,9 @@ static const struct rollup_case cases[] = {
         .summary = "1/1",
         .ready = "False",
         .reason = "Terminating",
-        .message = "being deleted; 2 nodes still have it loaded",
+        .message =
+            "being deleted; in use on 1 node: node-1: pod shop/web-1 names it; being unloaded "
+            "on 1 node: node-0" HINT,
         .valid = "True",
         .valid_reason = "Compiled",
         .kstatus = "Terminating",
@@ -294,7 +299,7 @@ static const struct rollup_case cases[] = {
         .summary = "0/1",
         .ready = "False",
         .reason = "Terminating",
-        .message = "being deleted; no node has it any more",
+        .message = "being deleted; no live node has it to unload",
         .valid = "Unknown",
         .valid_reason = "NotCompiled",
         .kstatus = "Terminating",
@@ -334,6 +339,22 @@ static void fill_index(struct node_index *index, const struct node_case *nodes)
     }
 }
 
+static struct holders holders_of(const struct node_index *index, const struct node_case *nodes)
+{
+    _cleanup_(liveness_freep) struct liveness *liveness = liveness_new(1000);
+    struct holders holders;
+
+    for (int i = 0; i < NODES_MAX; i++) {
+        char name[16];
+
+        (void) snprintf(name, sizeof(name), "node-%d", i);
+        if (nodes[i].labels)
+            liveness_set_node(liveness, name, true, 0);
+    }
+    holders_find(&holders, index, liveness, "web", 0);
+    return holders;
+}
+
 static cJSON *roll_up(const struct rollup_case *test, const cJSON *selector, const cJSON *old,
                       int64_t now_ms)
 {
@@ -347,11 +368,13 @@ static cJSON *roll_up(const struct rollup_case *test, const cJSON *selector, con
         .invalid_reason = test->invalid ? "InvalidSpec" : NULL,
         .invalid_message = test->invalid,
     };
-    struct rollup rollup = {.profile = &profile, .old = old, .now_ms = now_ms};
+    struct holders holders;
+    struct rollup rollup = {.profile = &profile, .holders = &holders, .old = old, .now_ms = now_ms};
 
     fill_index(index, test->nodes);
     node_index_set_profile(index, &profile);
     rollup.tally = node_index_tally(index, "web");
+    holders = holders_of(index, test->nodes);
     return rollup_status(&rollup);
 }
 

@@ -62,10 +62,22 @@ static void node_leaves(struct story *story, int node)
     node_index_remove_report(story->index, name);
 }
 
+static struct holders holders_of(const struct story *story)
+{
+    _cleanup_(liveness_freep) struct liveness *liveness = liveness_new(1000);
+    struct holders holders;
+
+    liveness_set_node(liveness, "node-00", true, 0);
+    holders_find(&holders, story->index, liveness, "web", 0);
+    return holders;
+}
+
 /* The status is written; what is told, a line each: N or W, the reason, the message. */
 static char *told(struct story *story)
 {
+    const struct holders holders = holders_of(story);
     const struct rollup rollup = {.profile = &story->profile,
+                                  .holders = &holders,
                                   .tally = node_index_tally(story->index, "web"),
                                   .old = story->status};
     cJSON *status = rollup_status(&rollup);
@@ -219,10 +231,51 @@ Test(transitions, a_deletion_is_told_when_it_begins)
     story_init(&story);
     node_loads(&story, 0);
     TELLS(&story, "N AllNodesLoaded: 1 of 1 node loaded");
+    cr_assert(!transitions_told_deletion(story.status));
     story.profile.deleting = true;
-    TELLS(&story, "N Terminating: being deleted; 1 node still has it loaded");
+    TELLS(&story, "N Terminating: being deleted; being unloaded on 1 node: node-00");
+    cr_assert(transitions_told_deletion(story.status));
+    node_says(&story, 0, "Draining", "InUse", "pod shop/web names it");
+    TELLS(&story, "");
     node_leaves(&story, 0);
     TELLS(&story, "");
+}
+
+/* What is told when the object is let go, as above. */
+static char *told_release(const struct story *story, bool forced, bool waited)
+{
+    const struct holders holders = holders_of(story);
+    _cleanup_transitions_ struct transition_list list = {0};
+
+    transitions_find_release(forced, waited, &holders, &list);
+    if (list.len == 0)
+        return xstrdup("");
+    return xasprintf("%s %s: %s", list.items[0].warning ? "W" : "N", list.items[0].reason,
+                     list.items[0].message);
+}
+
+#define TELLS_RELEASE(story, forced, waited, expected)                    \
+    do {                                                                  \
+        _cleanup_free_ char *told_ = told_release(story, forced, waited); \
+        cr_assert_str_eq(told_, expected, "%s", told_);                   \
+    } while (0)
+
+Test(transitions, the_end_is_told_of_what_was_waited_for_or_is_left_behind)
+{
+    _cleanup_story_ struct story story;
+
+    story_init(&story);
+    TELLS_RELEASE(&story, false, false, "");
+    TELLS_RELEASE(&story, false, true, "N Released: no live node has it to unload any more");
+    node_loads(&story, 1); /* liveness does not know it */
+    TELLS_RELEASE(&story, false, false,
+                  "N Released: no live node has it to unload any more; not waiting for lost "
+                  "agents, which unload it when they are back, on 1 node: node-01");
+    node_says(&story, 0, "Draining", "InUse", "process 7");
+    TELLS_RELEASE(&story, true, true,
+                  "W ForceDeleted: deleted by force; still in use on 1 node: node-00: process 7; "
+                  "not waiting for lost agents, which unload it when they are back, on 1 node: "
+                  "node-01");
 }
 
 /* Who takes over knows of what was told only what the status says. */
