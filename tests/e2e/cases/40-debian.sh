@@ -26,7 +26,8 @@ stock_parser_accepts() {
 }
 fetch_features() {
     mkdir -p "$CLUSTER_DIR/features"
-    in_node node-1 sh -c "cd $KERNEL_POLICY/features && tar c ." | tar x -C "$CLUSTER_DIR/features"
+    # Files of securityfs say that they are empty.
+    in_node node-1 sh -c "cp -r $KERNEL_POLICY/features /run/ && cd /run/features && tar c ." | tar x -C "$CLUSTER_DIR/features"
 }
 debian_manifests() { # LIST-OF-FILES ALLOW-HOST-ATTACHMENT
     local file
