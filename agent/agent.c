@@ -29,6 +29,8 @@
 #define UNSURE_MS 60000
 /* The table waits for what is under way, but not for ever. */
 #define TABLE_DELAY_MS 1000
+/* From a change to the giving back of the memory that it took. */
+#define TRIM_DELAY_MS 2000
 
 struct agent {
     struct agent_options options;
@@ -47,6 +49,7 @@ struct agent {
     struct error disabled; /* why there is none */
     uint64_t disabled_ms;  /* since when */
     struct loop_timer *kernel_timer;
+    struct loop_timer *trim_timer;
 
     /* Where policy comes from. */
     struct source *source;
@@ -76,10 +79,22 @@ static void finish(struct agent *agent, int status)
 
 /* --- what the parts ask each other ----------------------------------------------------------- */
 
+static void on_trim(void *userdata)
+{
+    struct agent *agent = userdata;
+
+    if (agent->reconciler && !agent_reconciler_idle(agent->reconciler))
+        loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
+    else
+        alloc_trim();
+}
+
 static void on_changed(void *userdata)
 {
     struct agent *agent = userdata;
 
+    if (!loop_timer_active(agent->trim_timer))
+        loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
     if (agent->publisher)
         publisher_changed(agent->publisher);
     else if (agent_reconciler_idle(agent->reconciler))
@@ -477,6 +492,7 @@ int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finish
     agent->metrics = metrics_new(agent_metric_specs, AGENT_METRICS);
     look_at_self(agent);
     agent->kernel_timer = loop_timer_new(loop, start_node, agent);
+    agent->trim_timer = loop_timer_new(loop, on_trim, agent);
     r = options->manifests ? open_folder(agent, err) : connect_cluster(agent, err);
     if (r == 0)
         r = start_server(agent, err);
@@ -499,6 +515,7 @@ bool agent_free(struct agent *agent)
     server_free(agent->server);
     health_free(agent->health);
     loop_timer_free(agent->kernel_timer);
+    loop_timer_free(agent->trim_timer);
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */
     host_leave_kernel(&agent->host);

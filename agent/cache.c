@@ -25,6 +25,15 @@ struct cache {
     size_t size_max;
 };
 
+char *cache_path(const char *host_root)
+{
+    size_t len = strlen(host_root);
+
+    while (len > 0 && host_root[len - 1] == '/')
+        len--;
+    return xasprintf("%.*s/var/cache/apparmor-operator", (int) len, host_root);
+}
+
 struct cache *cache_new(const char *folder, size_t size_max)
 {
     struct cache *cache = xcalloc(1, sizeof(*cache));

@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/host.h"
 
-#include <string.h>
-
-#include "lib/base/alloc.h"
-
-static char *cache_folder(const char *root)
-{
-    size_t len = strlen(root);
-
-    while (len > 0 && root[len - 1] == '/')
-        len--;
-    return xasprintf("%.*s/var/cache/apparmor-operator", (int) len, root);
-}
+#include "agent/cache.h"
 
 void host_init(struct host *host, struct kernel *kernel, const struct host_options *options)
 {
-    char *cache = cache_folder(options->host_root);
+    char *cache = cache_path(options->host_root);
     const struct builder_options builder = {
         .compiler =
             {

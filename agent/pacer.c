@@ -5,9 +5,9 @@
 #define QUIET_MS 60
 #define QUIET_MAX_MS 3000
 #define INTERVAL_MS 200
-#define BURST_MIN_MS 2000
-#define BURST_MAX_MS 30000
-#define BURST_GROWTH 4
+#define BURST_MIN_MS 3000
+#define BURST_MAX_MS 60000
+#define BURST_GROWTH 8
 
 void pacer_changed(struct pacer *pacer, uint64_t now_ms)
 {

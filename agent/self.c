@@ -6,6 +6,7 @@
 #include <sys/apparmor.h>
 #include <sys/prctl.h>
 
+#include "agent/cache.h"
 #include "agent/compile.h"
 #include "agent/kernel.h"
 #include "agent/loaded.h"
@@ -88,11 +89,13 @@ static int check_blob(const struct blob *blob, struct error *err)
 static int compile(uv_loop_t *loop, const struct self_options *options, const struct kernel *kernel,
                    const struct policy_profile *profile, struct compiled **ret, struct error *err)
 {
+    _cleanup_free_ char *cache = cache_path(options->host_root);
     const struct compiler_options compiler_options = {
         .parser = options->parser,
         .includes = options->includes,
         .features = kernel_features_path(kernel),
         .deadline_ms = DEADLINE_MS,
+        .cache = cache,
     };
     _cleanup_(compiler_freep) struct compiler *compiler = NULL;
     struct outcome outcome = {0};

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Bytes from which a block is mapped by itself and goes back to the system when it is freed. */
-#define LARGE_BLOCK (128 * 1024)
+#define LARGE_BLOCK (32 * 1024)
 
 /* Writes without stdio: that would allocate. */
 static _Noreturn void alloc_fail(void)
@@ -112,4 +112,9 @@ void alloc_init(void)
      * keeps twice as much memory from then on. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 #endif
+}
+
+void alloc_trim(void)
+{
+    malloc_trim(0);
 }

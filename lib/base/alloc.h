@@ -24,3 +24,5 @@ _printf_(1, 0) char *xvasprintf(const char *format, va_list args);
 /* Makes cJSON allocate through xmalloc, and large blocks go back to the system when they are freed;
  * every program and test calls it first. */
 void alloc_init(void);
+/* Gives back to the system what many small blocks have left free: after a burst. */
+void alloc_trim(void);
