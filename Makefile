@@ -2,7 +2,7 @@
 #
 # make            the programs, in build/
 # make test       everything; make check: the fast part
-# make demo       the main job, on a real API server and a real AppArmor kernel
+# make demo       the main job, on a real API server and real nodes
 # make help       all targets
 
 SHELL := /bin/bash
@@ -182,6 +182,11 @@ check: deps
 test: deps
 	@tests/run
 
+# Real nodes at length: upgrades, nodes that come and go (make test takes a part). ONLY=text selects.
+.PHONY: nodes
+nodes: deps
+	@tests/nodes/run
+
 .PHONY: asan
 asan:
 	@$(MAKE) --no-print-directory VARIANT=asan unit
@@ -259,9 +264,10 @@ build-deps:
 help:
 	@echo 'make            the programs, in $(BUILD)/'
 	@echo 'make deps       install the Debian packages that building and testing need'
-	@echo 'make demo       two nodes with real kernels, a real API server; KEEP=1 leaves it running, demo-stop ends it'
+	@echo 'make demo       two real nodes with kubelet and containerd; KEEP=1 leaves them running, demo-stop ends them'
 	@echo 'make image      container images of the programs, as archives in build/image'
 	@echo 'make test       all tests; make check: lint and unit tests only'
+	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
 	@echo 'make matrix     the agent on Debian 12, 13 and sid: each kernel with each AppArmor (MATRIX="6.12:4.1 ...")'

@@ -66,9 +66,32 @@ node_ready() { # NODE
             any(.status.conditions[]; .type == "Ready" and .status == "True") and (.spec.taints // [] == [])'
 }
 
+ask_kubelet() { # NODE PATH [KUBECTL OPTION...]
+    local port path=$2
+    port=$(<"$VM_STATE/$1/kubelet-port")
+    shift 2
+    k --kubeconfig=/dev/null --server="https://127.0.0.1:$port" --insecure-skip-tls-verify "$@" get --raw "$path"
+}
+# The API server itself passes nothing on to an address of its own machine.
+ask_kubelet_as_server() { # NODE PATH
+    local pki=$CLUSTER_DIR/cp/pki
+    ask_kubelet "$@" --client-certificate="$pki/kubelet-client.crt" --client-key="$pki/kubelet-client.key"
+}
+
 # --- pods ---------------------------------------------------------------------------
 
 SYSTEM=apparmor-system
+
+# Replace deny-write by a name of one's own.
+DENY_WRITE='#include <tunables/global>
+profile deny-write flags=(attach_disconnected) {
+  #include <abstractions/base>
+  file,
+  network,
+  capability,
+  signal,
+  deny /** w,
+}'
 
 # A pod of busybox that says what confines it, and tries to write when asked to with exec.
 pod_manifest() { # NAME [JQ-FILTER for the pod]

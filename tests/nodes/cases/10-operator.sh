@@ -1,16 +1,6 @@
 # shellcheck shell=bash
 # The operator as a user installs it, confining real pods.
 
-DENY_WRITE='#include <tunables/global>
-profile deny-write flags=(attach_disconnected) {
-  #include <abstractions/base>
-  file,
-  network,
-  capability,
-  signal,
-  deny /** w,
-}'
-
 test_a_pod_waits_for_its_profile_and_runs_confined_until_after_the_profile_is_deleted() {
     confined_pod app deny-write deny-write | k apply -f -
     k wait --for=condition=PodScheduled=False --timeout=300s pod/app
