@@ -64,8 +64,10 @@ restarted_and_ready() {
 }
 # The first line of each log: there is one for each start. A loss of power may leave the first one empty.
 expect_each_start_confined() { # NODE POD PROFILE
-    local starts
-    starts=$(in_node "$1" sh -c "for log in /var/log/pods/default_$2_*/main/*.log; do head -n 1 \$log; done")
+    local starts uid
+    # An earlier pod of the name may have left its logs.
+    uid=$(k get pod "$2" -o jsonpath='{.metadata.uid}')
+    starts=$(in_node "$1" sh -c "for log in /var/log/pods/default_$2_$uid/main/*.log; do head -n 1 \$log; done")
     echo "$starts"
     expect_match 'what the new container said' "$3 \\(enforce\\)" "$starts"
     expect_equal 'starts without the profile' '' "$(grep -vF "F $3 (enforce)" <<<"$starts")"
