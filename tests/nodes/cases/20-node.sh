@@ -46,7 +46,7 @@ goes_down_and_comes_back() { # PROFILE COMMAND
     eventually 300 'the agents are ready' agents_ready 2
     expect_never_without "profile-$1"
     expect_confined app "$1"
-    expect_each_start_confined "$node" "app_$uid" "$1"
+    expect_each_start_confined "$node" app "$1"
     expect_equal 'the pod' "$uid" "$(k get pod app -o jsonpath='{.metadata.uid}')"
     expect_equal 'pods that were rejected' '' "$(k get pods -A --field-selector=status.phase=Failed \
         -o jsonpath='{range .items[*]}{.metadata.name} {.status.reason} {end}')"
@@ -63,7 +63,7 @@ restarted_and_ready() {
     k get pod "$1" -o json | jq -e '.status.containerStatuses[0] | .restartCount > 0 and .ready'
 }
 # The first line of each log: there is one for each start. A loss of power may leave the first one empty.
-expect_each_start_confined() { # NODE POD_UID PROFILE
+expect_each_start_confined() { # NODE POD PROFILE
     local starts uid
     # An earlier pod of the name may have left its logs.
     uid=$(k get pod "$2" -o jsonpath='{.metadata.uid}')
