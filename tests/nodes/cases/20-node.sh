@@ -18,10 +18,6 @@ test_after_a_reboot_a_confined_pod_runs_again_and_never_without_its_profile() {
     goes_down_and_comes_back nodes-boot reboot_node
 }
 
-test_after_a_loss_of_power_a_confined_pod_runs_again_and_never_without_its_profile() {
-    goes_down_and_comes_back nodes-power lose_power
-}
-
 reboot_node() { vm reboot "$1"; }
 # The network plugins do not sync what they note about a pod, and its kubelet never gets over an empty note.
 lose_power() {

@@ -75,25 +75,3 @@ app_runs_on() { # NODE
     k get pods -l app=app -o json | jq -e --arg node "$1" '[.items[] | select(.metadata.deletionTimestamp == null)] |
         length == 1 and all(.spec.nodeName == $node and any(.status.conditions[]; .type == "Ready" and .status == "True"))'
 }
-
-test_pods_follow_profiles_that_select_one_node_each() {
-    local node profile
-    for node in node-1 node-2; do
-        profile_manifest "nodes-for-$node" <<<"${DENY_WRITE//deny-write/nodes-for-$node}" |
-            jq --arg node "$node" '.spec.nodeSelector.matchLabels["kubernetes.io/hostname"] = $node' |
-            k apply --server-side -f -
-    done
-    k wait --for=condition=Ready --timeout=300s aap --all
-    for node in node-1 node-2; do
-        profile=nodes-for-$node
-        expect_equal "LOADED of $profile" 1/1 "$(k get aap "$profile" -o jsonpath='{.status.nodes.summary}')"
-        expect_equal "label of $node" true "$(label "$node" "profile-$profile")"
-        expect_equal "label of the other one" '' "$(label "$(other_node "$node")" "profile-$profile")"
-        not_in_kernel "$(other_node "$node")" "$profile" || fail "$profile is loaded where it is not selected"
-        confined_pod "on-$node" "$profile" "$profile" | k apply -f -
-        pod_ready "on-$node"
-        expect_equal "where the pod runs that wants $profile" "$node" "$(pod_node "on-$node")"
-        expect_confined "on-$node" "$profile"
-    done
-    k delete pods on-node-1 on-node-2
-}

@@ -69,19 +69,3 @@ test_a_pod_that_opts_in_is_evicted_and_its_successor_runs_confined() {
     k delete deployment shop --cascade=foreground --wait=true
     eventually 60 'nothing is reported any more' node_metric_is "$node" apparmor_unconfined_containers 0
 }
-
-# All the while that containers begin, somewhere between runtime and program, nothing is reported.
-test_containers_that_start_are_not_reported() {
-    local i node
-    free_profile nodes-start
-    for i in 1 2 3; do
-        confined_pod app nodes-start nodes-start | k apply -f -
-        pod_ready app
-        k exec app -- true
-        delete_pod app
-    done
-    for node in "${NODES[@]}"; do
-        expect_equal "what $node has reported" 0 \
-            "$(k -n "$SYSTEM" logs "$(agent_pod "$node")" | grep 'not confined as its pod asks' | grep -c nodes-start)"
-    done
-}
