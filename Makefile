@@ -55,9 +55,10 @@ CRITERION_LIBS = $(eval CRITERION_LIBS := $(shell $(PKG_CONFIG) --libs criterion
 
 # --- sources -----------------------------------------------------------------
 
-ROOMS := base policy kube serve agent controller
+ROOMS := base policy compile kube serve agent controller
 DIR_base := lib/base
 DIR_policy := lib/policy
+DIR_compile := lib/compile
 DIR_kube := lib/kube
 DIR_serve := lib/serve
 DIR_agent := agent
@@ -65,14 +66,15 @@ DIR_controller := controller
 # What each room is linked with, itself first.
 LINK_base := base
 LINK_policy := policy base
+LINK_compile := compile policy base
 LINK_kube := kube base
 LINK_serve := serve base
-LINK_agent := agent serve kube policy base
-LINK_controller := controller serve kube policy base
+LINK_agent := agent serve kube compile policy base
+LINK_controller := controller serve kube compile policy base
 
 PROGRAMS := $(patsubst cmd/%.c,%,$(wildcard cmd/*.c))
-LINK_apparmor-agent := agent serve kube policy base
-LINK_apparmor-controller := controller serve kube policy base
+LINK_apparmor-agent := agent serve kube compile policy base
+LINK_apparmor-controller := controller serve kube compile policy base
 
 archives = $(patsubst %,$(BUILD)/lib%.a,$(1))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -124,7 +126,7 @@ LIVE_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/live/*_live.c))
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/tests/live/%_live: $(BUILD)/tests/live/%_live.o $(call archives,serve kube policy base)
+$(BUILD)/tests/live/%_live: $(BUILD)/tests/live/%_live.o $(call archives,serve kube compile policy base)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CRITERION_LIBS) $(PKG_LIBS)
 
@@ -140,7 +142,7 @@ $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
 
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
-		$(call archives,agent controller serve kube policy base)
+		$(call archives,agent controller serve kube compile policy base)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 

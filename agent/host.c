@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/host.h"
 
-#include "agent/cache.h"
+#include <string.h>
+
+#include "agent/agent_metrics.h"
+#include "lib/base/alloc.h"
+
+static void observe_compilation(void *userdata, bool success, double seconds)
+{
+    const char *values[] = {success ? RESULT_SUCCESS : RESULT_FAILURE};
+    struct metrics *metrics = userdata;
+
+    metrics_add(metrics, METRIC_COMPILES, 1, values);
+    metrics_observe(metrics, METRIC_COMPILE_SECONDS, seconds, NULL);
+}
+
+char *host_cache_path(const char *host_root)
+{
+    size_t len = strlen(host_root);
+
+    while (len > 0 && host_root[len - 1] == '/')
+        len--;
+    return xasprintf("%.*s/var/cache/apparmor-operator", (int) len, host_root);
+}
 
 void host_init(struct host *host, struct kernel *kernel, const struct host_options *options)
 {
-    char *cache = cache_path(options->host_root);
+    char *cache = host_cache_path(options->host_root);
     const struct builder_options builder = {
         .compiler =
             {
@@ -14,7 +35,8 @@ void host_init(struct host *host, struct kernel *kernel, const struct host_optio
                 .features = kernel_features_path(kernel),
                 .cache = cache,
             },
-        .metrics = options->metrics,
+        .observe = observe_compilation,
+        .userdata = options->metrics,
     };
 
     *host = (struct host){

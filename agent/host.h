@@ -3,13 +3,13 @@
 
 #include <uv.h>
 
-#include "agent/builder.h"
 #include "agent/files.h"
 #include "agent/kernel.h"
 #include "agent/loaded.h"
 #include "agent/profile_events.h"
 #include "agent/records.h"
 #include "lib/base/metrics.h"
+#include "lib/compile/builder.h"
 
 /* The node that policy is put on, as parts that the modules above share. */
 struct host {
@@ -33,6 +33,9 @@ struct host_options {
     struct metrics *metrics;       /* borrowed, as is what follows */
     struct profile_events *events;
 };
+
+/* Where compiled policy is kept on a host; the caller frees it. */
+char *host_cache_path(const char *host_root);
 
 /* `kernel` passes to the host; host_done() frees all that the host owns. */
 void host_init(struct host *host, struct kernel *kernel, const struct host_options *options);

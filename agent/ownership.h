@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-#include "agent/compile.h"
 #include "agent/host.h"
+#include "lib/compile/compile.h"
 #include "lib/policy/marker.h"
 
 /* How ownership records are made from what was compiled, and who stands in the way. */

@@ -23,7 +23,7 @@ enum profile_phase {
     PROFILE_DRAINING,
 };
 
-/* Reasons of the agent's own; those of the compiler are in agent/compile.h. */
+/* Reasons of the agent's own; those of the compiler are in lib/compile/compile.h. */
 #define REASON_NAME_CONFLICT "NameConflict"    /* another AppArmorProfile owns the name */
 #define REASON_NOT_OWNED "NotOwned"            /* kernel or folder have it from elsewhere */
 #define REASON_CONTESTED "Contested"           /* something else keeps changing it, too */

@@ -6,8 +6,7 @@
 #include <sys/apparmor.h>
 #include <sys/prctl.h>
 
-#include "agent/cache.h"
-#include "agent/compile.h"
+#include "agent/host.h"
 #include "agent/kernel.h"
 #include "agent/loaded.h"
 #include "agent/ownership.h"
@@ -15,10 +14,11 @@
 #include "agent/self_places.h"
 #include "agent/self_profile.h"
 #include "agent/self_record.h"
-#include "agent/syscalls.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "lib/compile/compile.h"
+#include "lib/compile/syscalls.h"
 
 /* Of each run of the compiler, and of the kernel's answer: a probe waits for the agent's start. */
 #define DEADLINE_MS 20000
@@ -89,7 +89,7 @@ static int check_blob(const struct blob *blob, struct error *err)
 static int compile(uv_loop_t *loop, const struct self_options *options, const struct kernel *kernel,
                    const struct policy_profile *profile, struct compiled **ret, struct error *err)
 {
-    _cleanup_free_ char *cache = cache_path(options->host_root);
+    _cleanup_free_ char *cache = host_cache_path(options->host_root);
     const struct compiler_options compiler_options = {
         .parser = options->parser,
         .includes = options->includes,

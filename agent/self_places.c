@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/parser.h"
 #include "lib/base/alloc.h"
+#include "lib/compile/parser.h"
 #include "lib/kube/config.h"
 
 #define BELOW "/{,**}"

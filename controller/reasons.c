@@ -12,7 +12,7 @@ static const char *const names[] = {
 #undef REASON_NAME
 };
 
-/* Reasons of the agents (agent/compile.h) and of lib/policy. A compile that ran out of time or
+/* Reasons of the agents (lib/compile/compile.h) and of lib/policy. A compile that ran out of time or
  * memory is not among them: another node may well manage. */
 static const char *const invalid[] = {
     "CompileError",   "ForbiddenInclude", "InvalidPolicy",

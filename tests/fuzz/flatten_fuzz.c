@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/flatten.h"
 #include "lib/base/alloc.h"
+#include "lib/compile/flatten.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

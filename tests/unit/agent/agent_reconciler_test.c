@@ -259,7 +259,6 @@ static void start_host(uint64_t write_deadline_ms)
     host.files = files_new(root);
     host.records = records_new();
     host.metrics = metrics_new(agent_metric_specs, AGENT_METRICS);
-    builder.metrics = host.metrics;
     host.builder = builder_new(&loop, &builder);
 }
 

@@ -6,10 +6,10 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "agent/compile.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/compile/compile.h"
 #include "lib/policy/blob_name.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/compile.h"
+#include "lib/compile/compile.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
-#include "agent/cache.h"
-#include "agent/diagnose.h"
-#include "agent/flatten.h"
-#include "agent/parser.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "lib/compile/cache.h"
+#include "lib/compile/diagnose.h"
+#include "lib/compile/flatten.h"
+#include "lib/compile/parser.h"
 #include "lib/policy/flags.h"
 #include "lib/policy/includes.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/tree.h"
+#include "lib/compile/tree.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/compile.h"
+#include "lib/compile/compile.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "agent/sandbox.h"
 #include "lib/base/alloc.h"
 #include "lib/base/child.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/compile/sandbox.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
 

@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "agent/compile.h"
-#include "lib/base/metrics.h"
+#include "lib/compile/compile.h"
 
 /*
  * Compilations in their order, a bounded number at once, so that a burst of profiles takes neither
@@ -17,10 +16,14 @@
 struct builder;
 struct build;
 
+/* A compilation for which a compiler has run has ended. */
+typedef void (*build_observe_fn)(void *userdata, bool success, double seconds);
+
 struct builder_options {
     struct compiler_options compiler; /* strings are borrowed for the builder's life */
     unsigned parallel;                /* 0: one per processor */
-    struct metrics *metrics;
+    build_observe_fn observe;         /* may be NULL */
+    void *userdata;
 };
 
 struct builder *builder_new(uv_loop_t *loop, const struct builder_options *options);

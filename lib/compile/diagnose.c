@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/diagnose.h"
+#include "lib/compile/diagnose.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

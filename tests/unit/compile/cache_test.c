@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cache.h"
+#include "lib/compile/cache.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

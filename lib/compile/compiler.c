@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/compiler.h"
+#include "lib/compile/compiler.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agent/cache.h"
-#include "agent/parser.h"
-#include "agent/sandbox.h"
-#include "agent/tree.h"
 #include "lib/base/alloc.h"
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
+#include "lib/compile/cache.h"
+#include "lib/compile/parser.h"
+#include "lib/compile/sandbox.h"
+#include "lib/compile/tree.h"
 
 #define DEFAULT_INCLUDES "/etc/apparmor.d"
 #define DEFAULT_ID 65534

@@ -11,8 +11,8 @@
 
 /*
  * What the compiler's child gives up between fork and exec: identity, capabilities, new privileges,
- * resources, many system calls (agent/syscalls.h), and with Landlock the sight of every file but
- * those named here.
+ * resources, many system calls (lib/compile/syscalls.h), and with Landlock the sight of every file
+ * but those named here.
  *
  * Made for one child, just before it starts: rules name inodes, which an upgrade of a package
  * replaces.

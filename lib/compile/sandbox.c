@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/sandbox.h"
+#include "lib/compile/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "agent/syscalls.h"
 #include "lib/base/alloc.h"
+#include "lib/compile/syscalls.h"
 
 /*
  * The kernel's interface (include/uapi/linux/landlock.h) as of ABI 6; the headers of older

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/syscalls.h"
+#include "lib/compile/syscalls.h"
 
 #include <errno.h>
 #include <linux/audit.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/sandbox.h"
+#include "lib/compile/sandbox.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

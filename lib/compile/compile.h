@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/compiler.h"
 #include "lib/base/error.h"
+#include "lib/compile/compiler.h"
 #include "lib/policy/blob.h"
 #include "lib/policy/profile.h"
 

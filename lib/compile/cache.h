@@ -14,9 +14,6 @@
  */
 struct cache;
 
-/* Where it is on a host; the caller frees it. */
-char *cache_path(const char *host_root);
-
 /* At most `size_max` bytes are kept; what was not read for longest goes first. */
 struct cache *cache_new(const char *folder, size_t size_max);
 void cache_free(struct cache *cache);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/builder.h"
+#include "lib/compile/builder.h"
 
 #include <errno.h>
 
-#include "agent/agent_metrics.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
@@ -70,13 +69,11 @@ static struct build *take_first(struct builder *builder)
 
 static void observe(struct builder *builder, const struct build *build, bool success)
 {
-    const char *values[] = {success ? RESULT_SUCCESS : RESULT_FAILURE};
     uint64_t took_ms = clock_monotonic_ms() - build->started_ms;
-    double seconds = (double) took_ms / 1000;
 
     builder->pace_ms = builder->pace_ms ? (3 * builder->pace_ms + took_ms) / 4 : took_ms;
-    metrics_add(builder->options.metrics, METRIC_COMPILES, 1, values);
-    metrics_observe(builder->options.metrics, METRIC_COMPILE_SECONDS, seconds, NULL);
+    if (builder->options.observe)
+        builder->options.observe(builder->options.userdata, success, (double) took_ms / 1000);
 }
 
 static void compiled(void *userdata, struct compiled *result, const struct error *err)

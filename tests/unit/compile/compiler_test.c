@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/compiler.h"
+#include "lib/compile/compiler.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "agent/compile.h"
-#include "agent/sandbox.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/compile/compile.h"
+#include "lib/compile/sandbox.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
 #define PARSER "/sbin/apparmor_parser"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cache.h"
+#include "lib/compile/cache.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,15 +24,6 @@ struct cache {
     char *folder;
     size_t size_max;
 };
-
-char *cache_path(const char *host_root)
-{
-    size_t len = strlen(host_root);
-
-    while (len > 0 && host_root[len - 1] == '/')
-        len--;
-    return xasprintf("%.*s/var/cache/apparmor-operator", (int) len, host_root);
-}
 
 struct cache *cache_new(const char *folder, size_t size_max)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/parser.h"
+#include "lib/compile/parser.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/sandbox.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 #include "lib/base/strv.h"
+#include "lib/compile/sandbox.h"
 #include "lib/policy/blob.h"
 
 #define VERSION_MAX 4096

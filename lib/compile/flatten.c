@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/flatten.h"
+#include "lib/compile/flatten.h"
 
 #include <errno.h>
 #include <stdbool.h>
