@@ -12,8 +12,8 @@ static const char *const names[] = {
 #undef REASON_NAME
 };
 
-/* Reasons of the agents (lib/compile/compile.h) and of lib/policy. A compile that ran out of time or
- * memory is not among them: another node may well manage. */
+/* Reasons of the agents (lib/compile/compile.h) and of lib/policy. A compile that ran out of time
+ * or memory is not among them: another node may well manage. */
 static const char *const invalid[] = {
     "CompileError",   "ForbiddenInclude", "InvalidPolicy",
     "HostAttachment", "InvalidProfile",   POLICY_REASON_INVALID,
