@@ -179,6 +179,7 @@ END
         'a profile has one of four states' status_patch aan node-1 '{"profiles":[{"name":"a","state":"Gone"}]}'
     refused 'profiles\[0\]\.state: Required value' 'a profile has a state' \
         status_patch aan node-1 '{"profiles":[{"name":"a"}]}'
+    crds_denials
     many=$(jq -nc '[range(2001) | {name: "p\(.)", state: "Loaded"}]')
     refused 'status\.profiles: Too many: 2001: must have at most 2000 items' 'it takes no more than 2000 profiles' \
         status_patch aan node-1 "{\"profiles\":$many}"
@@ -225,6 +226,22 @@ crds_explain() {
         not_ok 'kubectl explain aap.spec.policy' "$text"
     fi
     allowed 'kubectl explain aan.status.profiles.state' as admin explain aan.status.profiles.state
+}
+
+crds_denials() {
+    local when='"firstTime":"2026-01-01T00:00:00Z","lastTime":"2026-01-01T00:00:00Z"' denial many
+    denial="\"profile\":\"web\",\"outcome\":\"Denied\",\"class\":\"file\",\"operation\":\"open\",\"count\":3,$when"
+    allowed 'and what was denied' status_patch aan node-1 "{\"audit\":{\"source\":\"Netlink\"},
+        \"violations\":[{\"object\":\"web\",\"revision\":\"abc\",\"denied\":3,\"allowed\":0,$when}],
+        \"denialsNotListed\":1,\"denials\":[{$denial,\"object\":\"web\",\"requested\":\"r\",\"denied\":\"r\",
+        \"name\":\"/etc/shadow\",\"owner\":true,\"comm\":\"cat\",\"pods\":[\"default/web/main\"]}]}"
+    equal 'which is there' '3 /etc/shadow default/web/main' as admin get aan node-1 \
+        -o 'jsonpath={.status.violations[0].denied} {.status.denials[0].name} {.status.denials[0].pods[0]}'
+    refused 'denials\[0\]\.outcome: Unsupported value: "DENIED"' 'an outcome is one of three' \
+        status_patch aan node-1 "{\"denials\":[{${denial/Denied/DENIED}}]}"
+    many=$(jq -nc --argjson d "{$denial}" '[range(301) | $d]')
+    refused 'status\.denials: Too many: 301: must have at most 300 items' 'it takes no more than 300 denials' \
+        status_patch aan node-1 "{\"denials\":$many}"
 }
 
 # Expressions that the API server can tell to be wrong only fail when a request meets them.
