@@ -19,6 +19,7 @@ static void set_identity(struct marker *marker, const struct policy_profile *pro
     marker->mode = profile->mode;
     marker->selector = profile->selector ? cJSON_Duplicate(profile->selector, true) : NULL;
     marker->allow_host_attachment = profile->allow_host_attachment;
+    memcpy(marker->target, profile->target, sizeof(marker->target));
 }
 
 static struct marker_profile *add_profile(struct marker *marker, const char *name)
@@ -66,6 +67,8 @@ struct policy_profile *ownership_profile(const struct marker *marker)
     profile->selector = marker->selector ? cJSON_Duplicate(marker->selector, true) : NULL;
     profile->allow_host_attachment = marker->allow_host_attachment;
     memcpy(profile->revision, marker->revision, sizeof(profile->revision));
+    memcpy(profile->target, marker->target, sizeof(profile->target));
+    profile->progressive = *marker->target;
     return profile;
 }
 
@@ -74,6 +77,7 @@ bool ownership_refresh(struct marker *marker, const struct policy_profile *profi
     if (strcmp(marker->uid, profile->uid) == 0 && marker->generation == profile->generation &&
         marker->created_ms == profile->created_ms && marker->mode == profile->mode &&
         marker->allow_host_attachment == profile->allow_host_attachment &&
+        strcmp(marker->target, profile->target) == 0 &&
         json_equal(marker->selector, profile->selector))
         return false;
     set_identity(marker, profile);

@@ -24,23 +24,24 @@ enum profile_phase {
 };
 
 /* Reasons of the agent's own; those of the compiler are in lib/compile/compile.h. */
-#define REASON_NAME_CONFLICT "NameConflict"    /* another AppArmorProfile owns the name */
-#define REASON_NOT_OWNED "NotOwned"            /* kernel or folder have it from elsewhere */
-#define REASON_CONTESTED "Contested"           /* something else keeps changing it, too */
-#define REASON_ORPHANED "Orphaned"             /* the object is gone, nobody deleted it */
-#define REASON_FETCH_FAILED "FetchFailed"      /* the object could not be read */
-#define REASON_INVALID "InvalidProfile"        /* the object is no valid AppArmorProfile */
-#define REASON_FILE_ERROR "FileError"          /* /etc/apparmor.d cannot be written */
-#define REASON_LOAD_FAILED "LoadFailed"        /* the kernel refused it */
-#define REASON_VERIFY_FAILED "VerifyFailed"    /* the kernel reads back something else */
-#define REASON_KERNEL_ERROR "KernelError"      /* the kernel's policy cannot be read */
-#define REASON_COMPILING "Compiling"           /* waiting for the compiler or compiling */
-#define REASON_LABEL_PRESENT "WaitingForLabel" /* removal: the Node still carries the label */
-#define REASON_IN_USE "InUse"                  /* removal: a task or a pod has it */
-#define REASON_REMOVING "Removing"             /* removal: being checked or under way */
-#define REASON_REMOVE_FAILED "RemoveFailed"    /* removal: the kernel or the folder refused */
-#define REASON_PODS_UNKNOWN "PodsUnknown"      /* removal: the node's pods could not be listed */
-#define REASON_TASKS_UNKNOWN "TasksUnknown"    /* removal: the node's tasks could not be read */
+#define REASON_NAME_CONFLICT "NameConflict"     /* another AppArmorProfile owns the name */
+#define REASON_NOT_OWNED "NotOwned"             /* kernel or folder have it from elsewhere */
+#define REASON_CONTESTED "Contested"            /* something else keeps changing it, too */
+#define REASON_ORPHANED "Orphaned"              /* the object is gone, nobody deleted it */
+#define REASON_FETCH_FAILED "FetchFailed"       /* the object could not be read */
+#define REASON_INVALID "InvalidProfile"         /* the object is no valid AppArmorProfile */
+#define REASON_FILE_ERROR "FileError"           /* /etc/apparmor.d cannot be written */
+#define REASON_LOAD_FAILED "LoadFailed"         /* the kernel refused it */
+#define REASON_VERIFY_FAILED "VerifyFailed"     /* the kernel reads back something else */
+#define REASON_KERNEL_ERROR "KernelError"       /* the kernel's policy cannot be read */
+#define REASON_ROLLOUT_PENDING "RolloutPending" /* its rollout has not come to this node yet */
+#define REASON_COMPILING "Compiling"            /* waiting for the compiler or compiling */
+#define REASON_LABEL_PRESENT "WaitingForLabel"  /* removal: the Node still carries the label */
+#define REASON_IN_USE "InUse"                   /* removal: a task or a pod has it */
+#define REASON_REMOVING "Removing"              /* removal: being checked or under way */
+#define REASON_REMOVE_FAILED "RemoveFailed"     /* removal: the kernel or the folder refused */
+#define REASON_PODS_UNKNOWN "PodsUnknown"       /* removal: the node's pods could not be listed */
+#define REASON_TASKS_UNKNOWN "TasksUnknown"     /* removal: the node's tasks could not be read */
 
 struct profile_state {
     enum profile_phase phase;

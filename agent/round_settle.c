@@ -65,6 +65,9 @@ static void show_loaded(struct round *round)
             "its object is gone though nobody has deleted it: it stays until the object returns");
     else if (wait_ms)
         round_show(round, PROFILE_LOADED, REASON_CONTESTED, contested_message);
+    else if (round->wanted && *record->spec->target)
+        round_show(round, PROFILE_LOADED, REASON_ROLLOUT_PENDING,
+                   "keeps its revision until the rollout of the next comes to this node");
     else
         round_show(round, PROFILE_LOADED, NULL, NULL);
     if (wait_ms)

@@ -113,6 +113,12 @@ static void on_fetched(void *userdata, struct policy_profile *profile, const cha
         round_done(round); /* the source will say so */
         return;
     }
+    if (err->code == -EAGAIN) {
+        round_check_lost(round);
+        round_show(round, PROFILE_PENDING, error_reason(err, NULL), error_message(err));
+        round_done(round);
+        return;
+    }
     round_fail(round, err, err->code == -EINVAL ? REASON_INVALID : REASON_FETCH_FAILED);
     if (err->code == -EINVAL)
         round_done(round);
@@ -123,8 +129,9 @@ static void on_fetched(void *userdata, struct policy_profile *profile, const cha
 static void fetch(struct round *round, bool newest)
 {
     struct source *source = round->reconciler->options.source;
+    const struct marker *held = round->own_is_bad ? NULL : round_record(round)->marker;
 
-    round->fetch = source->ops->fetch(source, round->key, newest, on_fetched, round);
+    round->fetch = source->ops->fetch(source, round->key, held, newest, on_fetched, round);
 }
 
 /* The marker records the wanted revision, built by the present compiler, and all names are ours. */
@@ -169,6 +176,15 @@ static bool is_blocked(const struct round *round, const char *build)
     return true;
 }
 
+/* Its own file has the text: the source has given it none, as this is what the node is to keep. */
+static bool is_kept(const struct round *round)
+{
+    const struct record *record = round_record(round);
+
+    return *record->spec->target && record->marker && !round->own_is_bad &&
+           strcmp(record->marker->revision, record->spec->revision) == 0;
+}
+
 /* Compares what is wanted with files and kernel and does the next thing. */
 void round_evaluate(struct round *round)
 {
@@ -190,6 +206,8 @@ void round_evaluate(struct round *round)
             round_restore(round);
         else
             round_done(round);
+    } else if (!record->spec->text && is_kept(round)) {
+        round_restore(round);
     } else if (!record->spec->text) {
         fetch(round, false);
     } else {
@@ -235,7 +253,7 @@ void round_want(struct round *round, const struct source_meta *meta)
     if (record->spec && strcmp(record->version, meta->version) == 0) {
         select_node(round);
     } else if (marker && *meta->uid && strcmp(marker->uid, meta->uid) == 0 &&
-               marker->generation == meta->generation) {
+               marker->generation == meta->generation && !meta->outgrown) {
         /* Our own file says what this generation's spec is: an unchanged node reads nothing. */
         record_set_spec(record, ownership_profile(marker), meta->version);
         select_node(round);

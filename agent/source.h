@@ -28,11 +28,14 @@ struct source_meta {
     bool deleting;
     /* Another text means another content of the spec. */
     const char *version;
+    /* `held` is of this content, but of another text than this node is to have by now. */
+    bool outgrown;
 };
 
 /*
  * `profile` passes to the callee; `version` is of its content, which may be newer than what lookup
- * has told. -ENOENT when the object is gone; -EINVAL when it is not valid.
+ * has told. -ENOENT when the object is gone; -EINVAL when it is not valid; -EAGAIN when
+ * this node is to have nothing of it yet: `changed` will follow.
  */
 typedef void (*source_fetch_fn)(void *userdata, struct policy_profile *profile, const char *version,
                                 const struct error *err);
@@ -61,10 +64,12 @@ struct source_ops {
     void (*forget)(struct source *source, const char *name);
     /*
      * Calls `fn` from the loop, never from inside. `newest`: what lookup has told may be old, and
-     * what is fetched must not be.
+     * what is fetched must not be. `held`: the record of what this node holds, which comes without
+     * its text if that is what it is to keep; NULL: the text is wanted whatever it is.
      */
-    struct source_fetch *(*fetch)(struct source *source, const char *name, bool newest,
-                                  source_fetch_fn fn, void *userdata);
+    struct source_fetch *(*fetch)(struct source *source, const char *name,
+                                  const struct marker *held, bool newest, source_fetch_fn fn,
+                                  void *userdata);
     void (*cancel)(struct source *source, struct source_fetch *fetch);
     /* JSON object, borrowed. */
     const cJSON *(*node_labels)(struct source *source);

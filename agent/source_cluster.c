@@ -7,10 +7,12 @@
 
 #include "agent/deletions.h"
 #include "agent/labels.h"
+#include "agent/staged.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/informer.h"
+#include "lib/policy/selector.h"
 
 static const struct kube_resource profiles = {
     .group = POLICY_GROUP,
@@ -31,7 +33,11 @@ struct source_cluster {
 };
 
 struct source_fetch {
+    struct source_cluster *cluster;
     struct kube_request *request;
+    struct staged *staged; /* follows the request */
+    struct marker *held;   /* identity alone, or NULL */
+    char *version;
     source_fetch_fn fn;
     void *userdata;
 };
@@ -41,9 +47,12 @@ static struct source_cluster *of(const struct source *source)
     return container_of(source, struct source_cluster, source);
 }
 
-static char *version_of(const char *uid, int64_t generation)
+static char *version_of(const struct source_cluster *cluster, const struct kube_object *object)
 {
-    return xasprintf("%s/%" PRId64, uid, generation);
+    _cleanup_free_ char *staged = staged_version(node_name(cluster->node), object);
+
+    return xasprintf("%s/%" PRId64 "%s", kube_object_uid(object), kube_object_generation(object),
+                     staged);
 }
 
 static void tell(struct source_cluster *cluster, const char *name)
@@ -92,12 +101,20 @@ static void on_added(void *userdata, struct kube_object *object)
     on_present(userdata, object);
 }
 
+static bool published_alike(const struct kube_object *old, const struct kube_object *object)
+{
+    const char *before = kube_object_annotation(old, POLICY_ROLLOUT_ANNOTATION);
+    const char *now = kube_object_annotation(object, POLICY_ROLLOUT_ANNOTATION);
+
+    return before == now || (before && now && strcmp(before, now) == 0);
+}
+
 /* Status and labels of the object change more often than what matters here. */
 static void on_updated(void *userdata, struct kube_object *old, struct kube_object *object)
 {
     if (strcmp(kube_object_uid(old), kube_object_uid(object)) != 0 ||
         kube_object_generation(old) != kube_object_generation(object) ||
-        kube_object_deleting(old) != kube_object_deleting(object))
+        kube_object_deleting(old) != kube_object_deleting(object) || !published_alike(old, object))
         on_present(userdata, object);
 }
 
@@ -222,12 +239,13 @@ static enum source_presence lookup(struct source *source, const char *name,
     if (kube_object_deleting(object) && verdict != DELETION_MEANT)
         return presence_of(verdict);
     free(cluster->version);
-    cluster->version = version_of(kube_object_uid(object), kube_object_generation(object));
+    cluster->version = version_of(cluster, object);
     *ret = (struct source_meta){
         .uid = kube_object_uid(object),
         .generation = kube_object_generation(object),
         .deleting = kube_object_deleting(object),
         .version = cluster->version,
+        .outgrown = held && staged_outgrown(node_name(cluster->node), object, held),
     };
     return SOURCE_PRESENT;
 }
@@ -240,35 +258,97 @@ static void forget(struct source *source, const char *name)
         deletions_forget(cluster->deletions, name);
 }
 
-static void on_fetched(void *userdata, struct kube_object *object, const struct error *err)
+static void fetch_free(struct source_fetch *fetch)
 {
-    struct source_fetch *fetch = userdata;
-    struct policy_profile *profile = NULL;
-    _cleanup_free_ char *version = NULL;
-    _cleanup_error_ struct error failure = {0};
-
-    if (err->code) {
-        error_copy(&failure, err);
-        /* The server's -EINVAL is about the request, not about the object. */
-        if (failure.code == -EINVAL)
-            failure.code = -EIO;
-    } else if (policy_profile_parse(kube_object_json(object), &profile, &failure) < 0) {
-        failure.code = -EINVAL;
-    } else {
-        version = version_of(profile->uid, profile->generation);
-    }
-    fetch->fn(fetch->userdata, profile, version, &failure);
+    kube_request_cancel(fetch->request);
+    staged_cancel(fetch->staged);
+    marker_free(fetch->held);
+    free(fetch->version);
     free(fetch);
 }
 
-static struct source_fetch *fetch(struct source *source, const char *name, bool newest,
-                                  source_fetch_fn fn, void *userdata)
+static void on_staged(void *userdata, struct policy_profile *profile, const struct error *err)
+{
+    struct source_fetch *fetch = userdata;
+
+    fetch->staged = NULL;
+    fetch->fn(fetch->userdata, profile, fetch->version, err);
+    fetch_free(fetch);
+}
+
+/* Where the node is not selected, it is all the same which text it is. */
+static bool selects_node(const struct source_cluster *cluster, const struct policy_profile *profile)
+{
+    return policy_selector_matches(profile->selector, cluster->labels);
+}
+
+/* What this node is to have of it; 1 when that is to be fetched still. */
+static int choose(struct source_fetch *fetch, const struct kube_object *object,
+                  struct policy_profile **ret, struct error *err)
+{
+    const struct source_cluster *cluster = fetch->cluster;
+    int r = policy_profile_parse(kube_object_json(object), ret, err);
+
+    if (r < 0)
+        return r;
+    fetch->version = version_of(cluster, object);
+    if (!selects_node(cluster, *ret))
+        return 0;
+    return staged_choose(node_name(cluster->node), object, *ret, fetch->held, err);
+}
+
+static void on_fetched(void *userdata, struct kube_object *object, const struct error *err)
+{
+    struct source_fetch *fetch = userdata;
+    _cleanup_(policy_profile_freep) struct policy_profile *profile = NULL;
+    _cleanup_error_ struct error failure = {0};
+
+    fetch->request = NULL;
+    if (err->code) {
+        error_copy(&failure, err);
+        /* The server's -EINVAL is about the request, not about the object. */
+        if (failure.code == -EINVAL || failure.code == -EAGAIN)
+            failure.code = -EIO;
+        on_staged(fetch, NULL, &failure);
+        return;
+    }
+    switch (choose(fetch, object, &profile, &failure)) {
+    case 0:
+        on_staged(fetch, TAKE_PTR(profile), &failure);
+        break;
+    case 1:
+        fetch->staged =
+            staged_fetch(fetch->cluster->client, object, TAKE_PTR(profile), on_staged, fetch);
+        break;
+    default:
+        on_staged(fetch, NULL, &failure);
+        break;
+    }
+}
+
+/* What of it matters here: the record itself may be another by the time of the answer. */
+static struct marker *copy_held(const struct marker *held)
+{
+    struct marker *copy = xcalloc(1, sizeof(*copy));
+
+    copy->uid = xstrdup(held->uid);
+    memcpy(copy->revision, held->revision, sizeof(copy->revision));
+    copy->mode = held->mode;
+    copy->allow_host_attachment = held->allow_host_attachment;
+    return copy;
+}
+
+static struct source_fetch *fetch(struct source *source, const char *name,
+                                  const struct marker *held, bool newest, source_fetch_fn fn,
+                                  void *userdata)
 {
     struct source_cluster *cluster = of(source);
     const struct kube_object *seen = kube_informer_get(cluster->informer, NULL, name);
     const char *version = seen ? kube_object_resource_version(seen) : "0";
     struct source_fetch *result = xcalloc(1, sizeof(*result));
 
+    result->cluster = cluster;
+    result->held = held ? copy_held(held) : NULL;
     result->fn = fn;
     result->userdata = userdata;
     result->request = kube_get(cluster->client, &profiles, NULL, name, newest ? NULL : version,
@@ -278,8 +358,7 @@ static struct source_fetch *fetch(struct source *source, const char *name, bool 
 
 static void cancel(_unused_ struct source *source, struct source_fetch *fetch_to_end)
 {
-    kube_request_cancel(fetch_to_end->request);
-    free(fetch_to_end);
+    fetch_free(fetch_to_end);
 }
 
 /* --- the module ---------------------------------------------------------------------------- */

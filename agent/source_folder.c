@@ -324,7 +324,8 @@ static void on_fetch(void *userdata)
 }
 
 static struct source_fetch *fetch_start(struct source *source, const char *name,
-                                        _unused_ bool newest, source_fetch_fn fn, void *userdata)
+                                        _unused_ const struct marker *held, _unused_ bool newest,
+                                        source_fetch_fn fn, void *userdata)
 {
     struct source_fetch *fetch = xcalloc(1, sizeof(*fetch));
 

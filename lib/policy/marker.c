@@ -74,6 +74,7 @@ static cJSON *record_to_json(const struct marker *marker)
     json_add_int(record, "generation", marker->generation);
     json_add_int(record, "createdMs", marker->created_ms);
     json_add_string(record, "revision", marker->revision);
+    add_unless_empty(record, "target", marker->target);
     add_unless_empty(record, "build", marker->build);
     add_unless_empty(record, "mode", policy_mode_name(marker->mode));
     if (marker->selector)
@@ -172,6 +173,8 @@ static int read_identity(const cJSON *record, struct marker *marker, struct erro
         r = read_count(record, "createdMs", &marker->created_ms, err);
     if (r == 0)
         r = read_hex(record, "revision", POLICY_REVISION_SIZE - 1, true, marker->revision, err);
+    if (r == 0)
+        r = read_hex(record, "target", POLICY_REVISION_SIZE - 1, false, marker->target, err);
     if (r == 0)
         r = read_hex(record, "build", 64, false, marker->build, err);
     if (r == 0)

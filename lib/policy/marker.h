@@ -29,10 +29,11 @@ struct marker {
     int64_t generation;
     int64_t created_ms;
     char revision[POLICY_REVISION_SIZE];
-    char build[DIGEST_HEX_SIZE]; /* digest of revision, parser and kernel features
-                                  */
-    enum policy_mode mode;       /* spec.mode */
-    cJSON *selector;             /* spec.nodeSelector or NULL */
+    char target[POLICY_REVISION_SIZE]; /* as in struct policy_profile */
+    char build[DIGEST_HEX_SIZE];       /* digest of revision, parser and kernel features
+                                        */
+    enum policy_mode mode;             /* spec.mode */
+    cJSON *selector;                   /* spec.nodeSelector or NULL */
     bool allow_host_attachment;
     char text[DIGEST_HEX_SIZE]; /* SHA-256 of the policy that follows the head, so that a change by
                                    another hand shows; "" when not recorded */

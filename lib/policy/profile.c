@@ -158,6 +158,20 @@ static int parse_placement(const cJSON *spec, struct policy_profile *profile, st
     return 0;
 }
 
+static int parse_rollout(const cJSON *spec, struct policy_profile *profile, struct error *err)
+{
+    const cJSON *rollout = cJSON_GetObjectItemCaseSensitive(spec, "rollout");
+    const cJSON *strategy = cJSON_GetObjectItemCaseSensitive(rollout, "strategy");
+    const char *name = cJSON_IsString(strategy) ? strategy->valuestring : "";
+
+    if (is_null(rollout) || (cJSON_IsObject(rollout) && is_null(strategy)))
+        return 0;
+    profile->progressive = strcmp(name, "Progressive") == 0;
+    if (!profile->progressive && strcmp(name, "AllAtOnce") != 0)
+        return refuse(err, "spec.rollout.strategy: must be AllAtOnce or Progressive");
+    return 0;
+}
+
 static int parse_object(const cJSON *object, struct policy_profile *profile, struct error *err)
 {
     int r = check_kind(object, err);
@@ -174,6 +188,8 @@ static int parse_object(const cJSON *object, struct policy_profile *profile, str
         r = parse_mode(spec, profile, err);
     if (r == 0)
         r = parse_placement(spec, profile, err);
+    if (r == 0)
+        r = parse_rollout(spec, profile, err);
     if (r == 0)
         policy_revision(profile->text, profile->text_len, profile->mode, profile->revision);
     return r;
@@ -212,8 +228,8 @@ static int check_known(const cJSON *object, const char *place, const char *const
 int policy_profile_check_fields(const cJSON *object, struct error *err)
 {
     static const char *const TOP[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
-    static const char *const SPEC[] = {"policy", "mode", "nodeSelector", "allowHostAttachment",
-                                       NULL};
+    static const char *const SPEC[] = {"policy",  "mode", "nodeSelector", "allowHostAttachment",
+                                       "rollout", NULL};
 
     int r = check_known(object, "", TOP, err);
     if (r == 0)

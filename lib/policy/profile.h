@@ -30,8 +30,12 @@ struct policy_profile {
     enum policy_mode mode;
     cJSON *selector; /* spec.nodeSelector, NULL: every node */
     bool allow_host_attachment;
+    bool progressive;                    /* spec.rollout.strategy */
     char revision[POLICY_REVISION_SIZE]; /* digest of text and mode, the same on
                                             every node */
+    /* When text, mode and revision are not the spec's, as its rollout has not come to this node
+     * yet: the spec's revision. "" otherwise. */
+    char target[POLICY_REVISION_SIZE];
 };
 
 /*

@@ -178,7 +178,8 @@ static void on_fetch(void *userdata)
 }
 
 static struct source_fetch *source_fetch(_unused_ struct source *unused, _unused_ const char *name,
-                                         bool newest, source_fetch_fn fn, void *userdata)
+                                         _unused_ const struct marker *held, bool newest,
+                                         source_fetch_fn fn, void *userdata)
 {
     struct source_fetch *fetch = xcalloc(1, sizeof(*fetch));
 

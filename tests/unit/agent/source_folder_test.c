@@ -201,7 +201,7 @@ Test(source_folder, an_object_is_read_when_asked_for)
 
     put("a.yaml", OBJECT("web", "profile web {}"));
     start();
-    source->ops->fetch(source, "web", false, on_fetched, &profile);
+    source->ops->fetch(source, "web", NULL, false, on_fetched, &profile);
     cr_assert_null(profile);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_not_null(profile);

@@ -24,6 +24,7 @@ static struct marker sample(void)
         .generation = 3,
         .created_ms = 1709294400123,
         .revision = "00112233445566778899aabbccddeeff",
+        .target = "ffeeddccbbaa99887766554433221100",
         .build = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         .mode = POLICY_COMPLAIN,
         .allow_host_attachment = true,
@@ -63,6 +64,7 @@ Test(marker, what_is_written_is_read_back)
     cr_assert_eq(back->created_ms, marker.created_ms);
     cr_assert_str_eq(back->revision, marker.revision);
     cr_assert_str_eq(back->build, marker.build);
+    cr_assert_str_eq(back->target, marker.target);
     cr_assert_eq(back->mode, marker.mode);
     cr_assert(json_equal(back->selector, marker.selector));
     cr_assert(back->allow_host_attachment);
