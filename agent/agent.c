@@ -20,6 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/compile/features.h"
 #include "lib/serve/address.h"
 #include "lib/serve/health.h"
 
@@ -160,7 +161,7 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
     }
     compiler = builder_compiler(agent->host.builder);
     if (compiler) {
-        ret->features_id = compiler_features_id(compiler);
+        ret->features_id = features_id(compiler_features(compiler));
         ret->parser_version = compiler_parser_version(compiler);
     } else {
         ret->reason = "CompilerUnavailable";

@@ -28,6 +28,8 @@ struct compilation {
     compile_fn fn;
     void *userdata;
 
+    struct parser parser; /* as it shall run; what it points to is the compiler's */
+    bool foreign;         /* the features are not the compiler's */
     enum stage stage;
     int text_fd;
     struct child *child;
@@ -73,7 +75,6 @@ static void on_child(void *userdata, struct child_result *result);
 static void start_stage(struct compilation *compilation, enum stage stage, const char *text,
                         size_t len)
 {
-    struct compiler *compiler = compilation->compiler;
     enum parser_task task = stage == FLATTEN ? PARSER_FLATTEN : PARSER_COMPILE;
     _cleanup_error_ struct error err = {0};
 
@@ -82,7 +83,7 @@ static void start_stage(struct compilation *compilation, enum stage stage, const
         close(TAKE_FD(compilation->text_fd));
     int r = parser_text_file(text, len, &compilation->text_fd, &err);
     if (r == 0)
-        r = parser_start(compiler_parser(compiler), compiler_loop(compiler), task,
+        r = parser_start(&compilation->parser, compiler_loop(compilation->compiler), task,
                          compilation->text_fd, on_child, compilation, &compilation->child, &err);
     if (r < 0) {
         error_move(&compilation->failure, &err);
@@ -106,7 +107,7 @@ static bool ran_out_of_memory(const struct child_result *result)
 static int fail_resources(const struct compilation *compilation, const struct child_result *result,
                           struct error *err)
 {
-    const struct parser *parser = compiler_parser(compilation->compiler);
+    const struct parser *parser = &compilation->parser;
 
     if (result->timed_out || result->signal == SIGXCPU)
         return error_set_reason(err, -ETIMEDOUT, "CompileTimeout",
@@ -134,7 +135,7 @@ static int fail_resources(const struct compilation *compilation, const struct ch
 static int fail_compile(const struct compilation *compilation, const struct child_result *result,
                         struct error *err)
 {
-    const struct parser *parser = compiler_parser(compilation->compiler);
+    const struct parser *parser = &compilation->parser;
     _cleanup_free_ char *file = parser_text_name(compilation->text_fd);
     _cleanup_buf_ struct buf program = BUF_INIT(PROGRAM_MAX);
 
@@ -276,9 +277,14 @@ static void take_key(struct compilation *compilation)
     digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), compilation->key);
 }
 
+static const struct cache *cache_of(const struct compilation *compilation)
+{
+    return compilation->foreign ? NULL : compiler_cache(compilation->compiler);
+}
+
 static bool find_kept(struct compilation *compilation)
 {
-    const struct cache *cache = compiler_cache(compilation->compiler);
+    const struct cache *cache = cache_of(compilation);
     _cleanup_error_ struct error err = {0};
     int r;
 
@@ -294,7 +300,7 @@ static bool find_kept(struct compilation *compilation)
 
 static void keep(const struct compilation *compilation)
 {
-    const struct cache *cache = compiler_cache(compilation->compiler);
+    const struct cache *cache = cache_of(compilation);
     const struct compiled *compiled = compilation->compiled;
     _cleanup_error_ struct error err = {0};
 
@@ -394,7 +400,19 @@ static void on_child(void *userdata, struct child_result *result)
     }
 }
 
-static void begin(struct compilation *compilation, bool flat)
+static void take_parser(struct compilation *compilation, const struct compile_options *options)
+{
+    struct parser *parser = &compilation->parser;
+
+    *parser = *compiler_parser(compilation->compiler);
+    compilation->foreign = options->features && options->features != parser->features;
+    if (options->features)
+        parser->features = options->features;
+    if (options->deadline_ms > 0)
+        parser->deadline_ms = options->deadline_ms;
+}
+
+static void begin(struct compilation *compilation, const struct compile_options *options)
 {
     const struct policy_profile *profile = compilation->profile;
     struct compiled *compiled = compilation->compiled;
@@ -402,7 +420,10 @@ static void begin(struct compilation *compilation, bool flat)
     if (policy_includes_check(profile->text, profile->text_len, &compilation->failure) < 0 ||
         compiler_refresh(compilation->compiler, &compilation->failure) < 0) {
         loop_timer_start(compilation->later, 0);
-    } else if (flat && policy_includes_none(profile->text, profile->text_len, NULL) == 0) {
+        return;
+    }
+    take_parser(compilation, options);
+    if (options->flat && policy_includes_none(profile->text, profile->text_len, NULL) == 0) {
         compiled->text = xstrndup(profile->text, profile->text_len);
         compiled->text_len = profile->text_len;
         begin_compile(compilation);
@@ -413,6 +434,16 @@ static void begin(struct compilation *compilation, bool flat)
 
 struct compilation *compiler_run(struct compiler *compiler, const struct policy_profile *profile,
                                  bool flat, compile_fn fn, void *userdata)
+{
+    const struct compile_options options = {.flat = flat};
+
+    return compiler_run_with(compiler, profile, &options, fn, userdata);
+}
+
+struct compilation *compiler_run_with(struct compiler *compiler,
+                                      const struct policy_profile *profile,
+                                      const struct compile_options *options, compile_fn fn,
+                                      void *userdata)
 {
     struct compilation *compilation = xcalloc(1, sizeof(*compilation));
 
@@ -426,7 +457,7 @@ struct compilation *compiler_run(struct compiler *compiler, const struct policy_
         .kept = BUF_INIT(BLOB_SIZE_MAX),
         .compiled = xcalloc(1, sizeof(struct compiled)),
     };
-    begin(compilation, flat);
+    begin(compilation, options);
     return compilation;
 }
 

@@ -52,5 +52,15 @@ struct compilation;
  */
 struct compilation *compiler_run(struct compiler *compiler, const struct policy_profile *profile,
                                  bool flat, compile_fn fn, void *userdata);
+struct compile_options {
+    bool flat;                 /* as above */
+    struct features *features; /* compiled for these instead of the compiler's own, as long as the
+                                  caller has a reference; nothing is kept of it then */
+    uint64_t deadline_ms;      /* of each parser run; 0: the compiler's */
+};
+struct compilation *compiler_run_with(struct compiler *compiler,
+                                      const struct policy_profile *profile,
+                                      const struct compile_options *options, compile_fn fn,
+                                      void *userdata);
 /* Kills the child; `fn` is not called. */
 void compilation_cancel(struct compilation *compilation);

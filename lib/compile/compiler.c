@@ -24,7 +24,6 @@
 /* Digests of what the compiler is made of. */
 struct identity {
     char program[DIGEST_HEX_SIZE];
-    char features[DIGEST_HEX_SIZE];
     char all[DIGEST_HEX_SIZE];
 };
 
@@ -36,7 +35,6 @@ struct compiler {
 
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
     struct identity identity;
-    char features_id[17];
     char *version;
 };
 
@@ -173,7 +171,6 @@ static void digest(const struct buf *text, char ret[static DIGEST_HEX_SIZE])
     digest_hex(DIGEST_SHA256, &part, 1, ret);
 }
 
-/* The features are the running kernel's and stay as they are. */
 static int take_stamp(const struct parser *parser, char ret[static DIGEST_HEX_SIZE],
                       struct error *err)
 {
@@ -201,8 +198,8 @@ static int check_includes(const struct parser *parser, struct error *err)
 
 static int identify(const struct parser *parser, struct identity *ret, struct error *err)
 {
-    _cleanup_buf_ struct buf program = BUF_INIT(MANIFEST_MAX), features = BUF_INIT(MANIFEST_MAX),
-                             includes = BUF_INIT(MANIFEST_MAX);
+    _cleanup_buf_ struct buf program = BUF_INIT(MANIFEST_MAX), includes = BUF_INIT(MANIFEST_MAX);
+    const char *features = features_id(parser->features);
 
     int r = tree_list(parser->path, &program, err);
     if (r == 0 && program.len == 0)
@@ -210,21 +207,16 @@ static int identify(const struct parser *parser, struct identity *ret, struct er
     if (r == 0)
         r = check_includes(parser, err);
     if (r == 0)
-        r = tree_list(parser->features, &features, err);
-    if (r == 0 && features.len == 0)
-        r = error_set(err, -ENOENT, "there are no kernel features in %s", parser->features);
-    if (r == 0)
         r = list_includes(parser, tree_list, &includes, err);
     if (r < 0)
         return r;
 
     const struct digest_part all[] = {
         {buf_string(&program), program.len},
-        {buf_string(&features), features.len},
+        {features, strlen(features)},
         {buf_string(&includes), includes.len},
     };
     digest(&program, ret->program);
-    digest(&features, ret->features);
     digest_hex(DIGEST_SHA256, all, ARRAY_SIZE(all), ret->all);
     return 0;
 }
@@ -242,7 +234,6 @@ static int look_again(struct compiler *compiler, struct error *err)
         log_info("the compiler or what policy includes has changed: policy is compiled again as "
                  "it comes up");
     compiler->identity = identity;
-    memcpy(compiler->features_id, identity.features, sizeof(compiler->features_id) - 1);
     return 0;
 }
 
@@ -278,13 +269,14 @@ int compiler_new(uv_loop_t *loop, const struct compiler_options *options, struct
         compiler->cache =
             cache_new(options->cache, options->cache_max ? options->cache_max : DEFAULT_CACHE);
     parser->includes = xstrdup(options->includes ? options->includes : DEFAULT_INCLUDES);
-    parser->features = xstrdup(options->features);
     parser->uid = options->uid ? options->uid : DEFAULT_ID;
     parser->gid = options->gid ? options->gid : DEFAULT_ID;
     parser->deadline_ms = options->deadline_ms ? options->deadline_ms : DEFAULT_DEADLINE_MS;
     parser->memory_max = options->memory_max ? options->memory_max : DEFAULT_MEMORY;
 
     int r = find_parser(parser, options->parser, &failure);
+    if (r == 0)
+        r = features_read(options->features, &parser->features, &failure);
     if (r < 0)
         return error_set_reason(err, r, "CompilerUnavailable", "%s", error_message(&failure));
     r = compiler_refresh(compiler, err);
@@ -313,9 +305,9 @@ const char *compiler_parser_version(const struct compiler *compiler)
     return compiler->version;
 }
 
-const char *compiler_features_id(const struct compiler *compiler)
+struct features *compiler_features(const struct compiler *compiler)
 {
-    return compiler->features_id;
+    return compiler->parser.features;
 }
 
 const char *compiler_id(const struct compiler *compiler)

@@ -20,7 +20,7 @@ struct parser;
 struct compiler_options {
     const char *parser;   /* path of apparmor_parser; NULL: looked for in /sbin, /usr/sbin */
     const char *includes; /* folder with abstractions/, tunables/, abi/; NULL: /etc/apparmor.d */
-    const char *features; /* the running kernel's features folder or file; required */
+    const char *features; /* the running kernel's features folder or file; required, read once */
     uid_t uid;            /* of the child when we are root; 0: 65534 */
     gid_t gid;
     uint64_t deadline_ms; /* 0: 60 s, of each parser run */
@@ -43,8 +43,8 @@ _must_check_ int compiler_refresh(struct compiler *compiler, struct error *err);
 
 /* "3.0.8" */
 const char *compiler_parser_version(const struct compiler *compiler);
-/* Digest of the kernel's features as the parser sees them; 16 hex characters. */
-const char *compiler_features_id(const struct compiler *compiler);
+/* What the kernel of `features` can do; its id is the same wherever it is read. */
+struct features *compiler_features(const struct compiler *compiler);
 /* Digest of all that a build depends on besides the object: parser, features, includes. As they
  * were at the last compiler_refresh(). */
 const char *compiler_id(const struct compiler *compiler);

@@ -30,7 +30,7 @@ void parser_done(struct parser *parser)
 {
     free(parser->path);
     free(parser->includes);
-    free(parser->features);
+    features_unref(parser->features);
     *parser = (struct parser){0};
 }
 
@@ -95,7 +95,6 @@ static int make_sandbox(const struct parser *parser, struct sandbox **ret, struc
         paths[count++] = (struct sandbox_path){libraries, true};
     for (size_t i = 0; i < ARRAY_SIZE(LIBRARY_PATHS); i++)
         paths[count++] = (struct sandbox_path){LIBRARY_PATHS[i], true};
-    paths[count++] = (struct sandbox_path){parser->features, false};
     paths[count++] = (struct sandbox_path){"/dev/null", false};
     for (const char *const *folder = parser_include_folders; *folder; folder++) {
         strv_take(&folders, xasprintf("%s/%s", parser->includes, *folder));
@@ -131,8 +130,9 @@ static void add_compile_args(const struct parser *parser, struct strv *args)
 static void make_args(const struct parser *parser, enum parser_task task, int text_fd,
                       struct strv *args)
 {
-    const char *const base[] = {"--base",         parser->includes, "--features-file",
-                                parser->features, "--quiet",        "--jobs=0"};
+    _cleanup_free_ char *features = parser_text_name(features_fd(parser->features));
+    const char *const base[] = {"--base", parser->includes, "--features-file",
+                                features, "--quiet",        "--jobs=0"};
 
     strv_add(args, parser->path);
     strv_add(args, "--config-file");
@@ -167,10 +167,11 @@ static int start_child(const struct parser *parser, uv_loop_t *loop, enum parser
         return r;
     make_args(parser, task, text_fd, &args);
     strv_take(&args, NULL);
+    const int fds[] = {features_fd(parser->features), text_fd};
     const struct child_options options = {
         .argv = (const char *const *) args.items,
-        .fds = &text_fd,
-        .fd_count = text_fd >= 0,
+        .fds = fds,
+        .fd_count = text_fd >= 0 ? 2 : 1,
         .stdout_max = output_max[task],
         .stderr_max = STDERR_MAX,
         .deadline_ms = parser->deadline_ms,

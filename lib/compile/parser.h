@@ -9,6 +9,7 @@
 
 #include "lib/base/child.h"
 #include "lib/base/error.h"
+#include "lib/compile/features.h"
 
 /*
  * One run of apparmor_parser, in its sandbox: another uid, no capabilities, resource limits, a
@@ -17,8 +18,8 @@
 struct parser {
     char *path;
     char *includes; /* base folder */
-    char *features; /* of the kernel: file or folder */
-    uid_t uid;      /* of the child when we are root */
+    struct features *features;
+    uid_t uid; /* of the child when we are root */
     gid_t gid;
     uint64_t deadline_ms; /* of a run */
     size_t memory_max;    /* bytes of address space */

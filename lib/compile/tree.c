@@ -57,7 +57,7 @@ static int add_stamp(const struct entry *entry, const struct stat *st, struct bu
     return 0;
 }
 
-static int read_names(int dir, const char *path, struct strv *names, struct error *err)
+int tree_names(int dir, const char *path, struct strv *names, struct error *err)
 {
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -91,7 +91,7 @@ static int list_folder(const struct entry *entry, file_fn add, struct buf *out, 
         return error_set(err, -ELOOP, "%s: folders are nested too deeply", entry->path);
     int r = fs_open_dir(entry->dir, entry->name, &folder, err);
     if (r == 0)
-        r = read_names(folder, entry->path, &names, err);
+        r = tree_names(folder, entry->path, &names, err);
     for (size_t i = 0; r == 0 && i < names.len; i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", entry->path, names.items[i]);
         const struct entry below = {folder, names.items[i], path, entry->depth + 1};

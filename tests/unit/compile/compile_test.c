@@ -5,17 +5,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/child.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/compile/features.h"
 #include "lib/compile/sandbox.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
@@ -722,4 +727,96 @@ Test(compile, flattening_changes_nothing_in_the_distributions_profiles)
         cr_assert_eq(different, 0);
     else
         cr_assert_leq(different, count / 20);
+}
+
+/* --- for other kernels --- */
+
+static struct features *other_features(const char *text)
+{
+    struct features *features = NULL;
+
+    cr_assert_eq(features_new(text, strlen(text), &features, NULL), 0);
+    return features;
+}
+
+static struct outcome compile_for(struct features *features, const char *text, bool flat)
+{
+    const struct compile_options options = {.flat = flat, .features = features};
+    struct policy_profile profile = profile_of(text);
+    struct outcome outcome = {0};
+
+    compiler_run_with(compiler, &profile, &options, record, &outcome);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(outcome.calls, 1);
+    return outcome;
+}
+
+static bool same_policy(const struct outcome *a, const struct outcome *b)
+{
+    cr_assert_eq(a->err.code, 0, "%s", error_message(&a->err));
+    cr_assert_eq(b->err.code, 0, "%s", error_message(&b->err));
+    return a->compiled->len == b->compiled->len &&
+           memcmp(a->compiled->data, b->compiled->data, a->compiled->len) == 0;
+}
+
+Test(compile, for_the_features_of_another_kernel)
+{
+    static const char text[] = "profile p { signal send peer=q, network inet stream, /a r, }";
+    _cleanup_(features_unrefp) struct features *bare =
+        other_features("file {mask {read write\n}\n}\ncaps {mask {chown\n}\n}\n");
+    _cleanup_outcome_ struct outcome own = compile(text), other = compile_for(bare, text, false),
+                                     same = compile_for(NULL, text, false),
+                                     flat = compile_for(bare, text, true);
+
+    cr_assert_not(same_policy(&own, &other), "the other kernel knows no signal rules");
+    cr_assert(same_policy(&own, &same));
+    cr_assert(same_policy(&other, &flat));
+}
+
+Test(compile, a_deadline_of_its_own)
+{
+    const struct compile_options options = {.deadline_ms = 1};
+    struct policy_profile profile = profile_of("profile p { include <abstractions/base> }");
+    _cleanup_outcome_ struct outcome outcome = {0};
+
+    compiler_run_with(compiler, &profile, &options, record, &outcome);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(error_reason(&outcome.err, ""), "CompileTimeout");
+}
+
+/* --- as a pod's process --- */
+
+/* As securityContext wants: runAsNonRoot, drop ALL, allowPrivilegeEscalation false. */
+static int compile_as_nobody(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    for (unsigned long cap = 0; cap < 64; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    if (setgroups(0, NULL) < 0 || setresgid(65532, 65532, 65532) < 0 ||
+        setresuid(65532, 65532, 65532) < 0 || syscall(SYS_capset, &header, none) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+Test(compile, without_any_right)
+{
+    _cleanup_error_ struct error err = {0};
+    const struct compiler_options options = {.features = FEATURES};
+    _cleanup_(compiler_freep) struct compiler *nobodys = NULL;
+    struct policy_profile profile =
+        profile_of("include <tunables/global>\nprofile p { include <abstractions/base> }");
+
+    if (geteuid() != 0)
+        cr_skip_test("only root can become somebody else");
+    cr_assert_eq(compile_as_nobody(), 0);
+    cr_assert_eq(compiler_new(&loop, &options, &nobodys, &err), 0, "%s", error_message(&err));
+    _cleanup_outcome_ struct outcome good = compile_profile(nobodys, &profile);
+    cr_assert_eq(good.err.code, 0, "%s", error_message(&good.err));
+    profile = profile_of("profile p {\n  /a rubbish\n}");
+    _cleanup_outcome_ struct outcome bad = compile_profile(nobodys, &profile);
+    cr_assert_str_eq(error_reason(&bad.err, ""), "CompileError");
+    cr_assert_not_null(strstr(error_message(&bad.err), "line 2: "), "%s", error_message(&bad.err));
 }
