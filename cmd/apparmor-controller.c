@@ -18,13 +18,14 @@
 #include "lib/serve/address.h"
 
 #define DEFAULT_LISTEN ":8080"
+#define DEFAULT_FEATURES "/usr/share/apparmor-features/features"
 #define DEFAULT_AGENT_NAMESPACE "apparmor-system"
 
 enum { EXIT_USAGE = 2 };
 
 struct flags {
     char *kubeconfig, *listen, *lease_namespace, *pod_name, *agent_namespace, *log_level,
-        *log_format;
+        *log_format, *parser, *includes, *features;
     unsigned agent_lost_after;
 };
 
@@ -71,6 +72,24 @@ static const struct option table[] = {
      .default_text = "300",
      .help = "A node that has had no Ready agent's pod, or has not been Ready, for so long is not "
              "waited for when an AppArmorProfile is deleted."},
+    {.name = "parser",
+     .type = OPTION_STRING,
+     .target = &flags.parser,
+     .argument = "FILE",
+     .help = "apparmor_parser, with which policy is checked before nodes compile it; looked for in "
+             "/sbin and /usr/sbin when absent."},
+    {.name = "includes",
+     .type = OPTION_STRING,
+     .target = &flags.includes,
+     .argument = "DIR",
+     .default_text = "/etc/apparmor.d",
+     .help = "Folder with abstractions, tunables and abi, all that policy may include."},
+    {.name = "features",
+     .type = OPTION_STRING,
+     .target = &flags.features,
+     .argument = "FILE",
+     .default_text = DEFAULT_FEATURES,
+     .help = "Kernel features that policy is compiled for while those of no node are known."},
     {.name = "log-level",
      .type = OPTION_STRING,
      .target = &flags.log_level,
@@ -94,9 +113,10 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig,     &flags.listen,    &flags.lease_namespace,
-                        &flags.pod_name,       &flags.log_level, &flags.log_format,
-                        &flags.agent_namespace};
+    char **strings[] = {&flags.kubeconfig,      &flags.listen,    &flags.lease_namespace,
+                        &flags.pod_name,        &flags.log_level, &flags.log_format,
+                        &flags.agent_namespace, &flags.parser,    &flags.includes,
+                        &flags.features};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
@@ -111,6 +131,9 @@ static int read_flags(struct controller_options *ret, char **ret_address, struct
         .pod_name = flags.pod_name,
         .agent_namespace = *flags.agent_namespace ? flags.agent_namespace : DEFAULT_AGENT_NAMESPACE,
         .agent_lost_after_ms = (uint64_t) flags.agent_lost_after * 1000,
+        .parser = flags.parser,
+        .includes = flags.includes,
+        .features = flags.features,
     };
     if (*flags.listen) {
         if (address_parse(flags.listen, ret_address, &ret->listen_port, err) < 0)

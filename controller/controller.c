@@ -10,6 +10,7 @@
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
 #include "controller/sources.h"
+#include "controller/validator.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
@@ -21,6 +22,9 @@
 
 #define API_QPS 50
 #define API_BURST 100
+/* Address space of a compiler: beside it the program has to fit into the pod's limit, as the kernel
+ * ends all of a container that is out of memory. */
+#define COMPILER_MEMORY ((size_t) 384 * 1024 * 1024)
 /* For Events that wait when the program ends. */
 #define FLUSH_MS 3000
 
@@ -30,6 +34,7 @@ struct controller {
     struct sources *sources;
     struct node_index *index;
     struct liveness *liveness;
+    struct validator *validator; /* on every replica: each answers webhooks */
     struct election *election;
     struct kube_recorder *recorder;
     struct reconciler *reconciler; /* while this replica leads and knows all */
@@ -207,6 +212,23 @@ static int controller_connect(struct controller *controller,
     return r;
 }
 
+static void create_validator(struct controller *controller,
+                             const struct controller_options *options)
+{
+    const struct validator_options validator = {
+        .compiler =
+            {
+                .parser = options->parser,
+                .includes = options->includes,
+                .features = options->features,
+                .memory_max = COMPILER_MEMORY,
+            },
+        .metrics = controller->metrics,
+    };
+
+    controller->validator = validator_new(controller->loop, &validator);
+}
+
 static void event_failed(_unused_ void *userdata, const struct error *err)
 {
     log_warn("an Event is given up", "err", error_message(err));
@@ -260,6 +282,7 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
 
     controller->loop = loop;
     controller->metrics = controller_metrics_new();
+    create_validator(controller, options);
     r = controller_connect(controller, options, err);
     if (r < 0)
         return r;
@@ -316,6 +339,7 @@ void controller_free(struct controller *controller)
     evictor_free(controller->evictor);
     election_free(controller->election);
     sources_free(controller->sources);
+    validator_free(controller->validator);
     kube_recorder_free(controller->recorder);
     kube_client_free(controller->client);
     node_index_free(controller->index);

@@ -25,6 +25,8 @@ struct controller_options {
     const char *pod_name; /* NULL: the host's name */
     const char *agent_namespace;
     uint64_t agent_lost_after_ms; /* see liveness.h */
+    /* As in struct compiler_options; `features`: compiled for while no node's are known. */
+    const char *parser, *includes, *features;
 };
 
 _must_check_ int controller_new(uv_loop_t *loop, const struct controller_options *options,

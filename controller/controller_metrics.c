@@ -7,6 +7,8 @@
 static const double reconcile_buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                            0.1,   0.25,   0.5,   1,    5,     30};
 
+static const double compile_buckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
 /* Of the profile metric; "agentless" and the uncounted are not states of a profile. */
 static const enum node_state shown_states[] = {NODE_LOADED, NODE_OUTDATED, NODE_PENDING,
                                                NODE_FAILED, NODE_DISABLED};
@@ -53,6 +55,17 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .name = "apparmor_controller_queue_depth",
             .help = "AppArmorProfiles that wait for a look or are being looked at.",
             .type = METRIC_GAUGE,
+        },
+    [METRIC_COMPILE_SECONDS] =
+        {
+            .name = "apparmor_controller_compile_duration_seconds",
+            .help =
+                "Time of compiling a policy for one kind of kernel, by outcome: accepted; failed "
+                "(refused, or it took too much).",
+            .type = METRIC_HISTOGRAM,
+            .labels = {"outcome"},
+            .buckets = compile_buckets,
+            .bucket_count = ARRAY_SIZE(compile_buckets),
         },
     [METRIC_LEADER] =
         {

@@ -16,7 +16,8 @@ struct build {
     const struct policy_profile *profile;
     compile_fn fn;
     void *userdata;
-    bool repair;
+    bool urgent;
+    struct compile_options options;
     struct compilation *compilation; /* NULL while it waits */
     uint64_t started_ms;
 };
@@ -50,12 +51,12 @@ const struct compiler *builder_compiler(struct builder *builder)
     return builder->compiler;
 }
 
-/* One repair at least always finds a place. */
+/* One that is urgent at least always finds a place. */
 static bool has_place(const struct builder *builder)
 {
     const struct build *first = builder->first;
 
-    return first && builder->active < builder->options.parallel + (first->repair ? 1 : 0);
+    return first && builder->active < builder->options.parallel + (first->urgent ? 1 : 0);
 }
 
 static struct build *take_first(struct builder *builder)
@@ -94,7 +95,7 @@ static void begin(struct builder *builder, struct build *build)
     build->started_ms = clock_monotonic_ms();
     builder->active++;
     build->compilation =
-        compiler_run(builder->compiler, build->profile, build->repair, compiled, build);
+        compiler_run_with(builder->compiler, build->profile, &build->options, compiled, build);
 }
 
 static void refuse(struct builder *builder, struct build *build)
@@ -156,6 +157,15 @@ uint64_t builder_pace_ms(const struct builder *builder)
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
                             bool repair, compile_fn fn, void *userdata)
 {
+    const struct compile_options options = {.flat = repair};
+
+    return builder_start_with(builder, profile, repair, &options, fn, userdata);
+}
+
+struct build *builder_start_with(struct builder *builder, const struct policy_profile *profile,
+                                 bool urgent, const struct compile_options *options, compile_fn fn,
+                                 void *userdata)
+{
     struct build *build = xcalloc(1, sizeof(*build));
     struct build **place = &builder->first;
 
@@ -163,8 +173,9 @@ struct build *builder_start(struct builder *builder, const struct policy_profile
     build->profile = profile;
     build->fn = fn;
     build->userdata = userdata;
-    build->repair = repair;
-    while (*place && !(repair && !(*place)->repair))
+    build->urgent = urgent;
+    build->options = *options;
+    while (*place && !(urgent && !(*place)->urgent))
         place = &(*place)->next;
     build->next = *place;
     *place = build;

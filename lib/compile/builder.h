@@ -41,6 +41,10 @@ const struct compiler *builder_compiler(struct builder *builder);
  */
 struct build *builder_start(struct builder *builder, const struct policy_profile *profile,
                             bool repair, compile_fn fn, void *userdata);
+/* As compiler_run_with(). What is urgent goes as repairs do. */
+struct build *builder_start_with(struct builder *builder, const struct policy_profile *profile,
+                                 bool urgent, const struct compile_options *options, compile_fn fn,
+                                 void *userdata);
 /* Its turn has not come yet. */
 bool build_is_waiting(const struct build *build);
 /* `fn` is not called. NULL is accepted; not from after the callback. */
