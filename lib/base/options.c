@@ -77,25 +77,55 @@ static int option_set_default(const struct option *option, struct error *err)
     return option->default_text ? option_set(option, option->name, option->default_text, err) : 0;
 }
 
+static const struct option *option_find_letter(const struct options *options, char letter)
+{
+    for (size_t i = 0; letter && i < options->count; i++)
+        if (options->table[i].letter == letter)
+            return &options->table[i];
+    return NULL;
+}
+
+/* What a flag is called, and what it holds of its value: "--name=value", "-xvalue". */
+struct flag {
+    const struct option *option;
+    const char *value; /* NULL: the next argument */
+    size_t len;        /* of its name with the dashes */
+};
+
+static struct flag flag_read(const struct options *options, const char *text)
+{
+    struct flag flag = {.len = 2};
+
+    if (text[1] != '-') {
+        flag.option = option_find_letter(options, text[1]);
+        if (text[2])
+            flag.value = text + (text[2] == '=' ? 3 : 2);
+        return flag;
+    }
+    flag.len = strcspn(text, "=");
+    flag.option = option_find(options, text + 2, flag.len - 2);
+    if (text[flag.len])
+        flag.value = text + flag.len + 1;
+    return flag;
+}
+
 /* One flag of the command line; `*index` moves past what it took. */
 static int option_take(const struct options *options, int argc, char **argv, int *index,
                        bool *given, struct error *err)
 {
-    const char *text = argv[*index], *name = text + 2, *value = strchr(name, '=');
-    size_t len = value ? (size_t) (value - name) : strlen(name);
-    const struct option *option = option_find(options, name, len);
-    _cleanup_free_ char *flag = xstrndup(text, len + 2);
+    const struct flag read = flag_read(options, argv[*index]);
+    const struct option *option = read.option;
+    _cleanup_free_ char *flag = xstrndup(argv[*index], read.len);
+    const char *value = read.value;
 
     if (!option)
         return error_set(err, -EINVAL, "there is no flag %s; %s --help lists them", flag,
                          options->program);
-    if (value)
-        value++;
-    else if (option->type == OPTION_BOOL)
+    if (!value && option->type == OPTION_BOOL)
         value = "true";
-    else if (*index + 1 < argc)
+    else if (!value && *index + 1 < argc)
         value = argv[++*index];
-    else
+    if (!value)
         return error_set(err, -EINVAL, "%s wants a value: %s=%s", flag, flag, option->argument);
     (*index)++;
 
@@ -106,40 +136,74 @@ static int option_take(const struct options *options, int argc, char **argv, int
     return option_set(option, flag, value, err);
 }
 
+static bool is_flag(const char *text)
+{
+    return text[0] == '-' && text[1] != '\0';
+}
+
+static void take_operands(const struct options *options, int argc, char **argv, int first)
+{
+    for (int i = first; i < argc; i++)
+        strv_add(options->operands, argv[i]);
+}
+
+/* To the first operand, or to the end where operands are collected. */
+static int take_arguments(const struct options *options, int argc, char **argv, int *index,
+                          bool *given, enum options_outcome *ret, struct error *err)
+{
+    while (*index < argc) {
+        const char *text = argv[*index];
+        int r;
+
+        if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0) {
+            *ret = OPTIONS_HELP;
+            return 0;
+        }
+        if (strcmp(text, "--version") == 0) {
+            *ret = OPTIONS_VERSION;
+            return 0;
+        }
+        if (strcmp(text, "--") == 0) {
+            ++*index;
+            break;
+        }
+        if (is_flag(text)) {
+            r = option_take(options, argc, argv, index, given, err);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        if (!options->operands)
+            break;
+        strv_add(options->operands, text);
+        ++*index;
+    }
+    if (options->operands) {
+        take_operands(options, argc, argv, *index);
+        *index = argc;
+    }
+    return 0;
+}
+
 int options_parse(const struct options *options, int argc, char **argv, int *ret_first,
                   enum options_outcome *ret, struct error *err)
 {
     _cleanup_free_ bool *given = xcalloc(options->count, sizeof(*given));
+    enum options_outcome outcome = OPTIONS_RUN;
     int r = 0, i = 1;
 
     for (size_t k = 0; r == 0 && k < options->count; k++)
         r = option_set_default(&options->table[k], err);
-    while (r == 0 && i < argc && argv[i][0] == '-' && argv[i][1]) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            *ret = OPTIONS_HELP;
-            return 0;
-        }
-        if (strcmp(argv[i], "--version") == 0) {
-            *ret = OPTIONS_VERSION;
-            return 0;
-        }
-        if (argv[i][1] != '-')
-            return error_set(err, -EINVAL, "there is no flag %s; %s --help lists them", argv[i],
-                             options->program);
-        if (strcmp(argv[i], "--") == 0) {
-            i++;
-            break;
-        }
-        r = option_take(options, argc, argv, &i, given, err);
-    }
+    if (r == 0)
+        r = take_arguments(options, argc, argv, &i, given, &outcome, err);
     if (r < 0)
         return r;
-    if (i < argc && !ret_first)
+    if (outcome == OPTIONS_RUN && i < argc && !ret_first)
         return error_set(err, -EINVAL, "unexpected argument \"%s\"; %s --help shows the usage",
                          argv[i], options->program);
-    if (ret_first)
+    if (outcome == OPTIONS_RUN && ret_first)
         *ret_first = i;
-    *ret = OPTIONS_RUN;
+    *ret = outcome;
     return 0;
 }
 
@@ -167,7 +231,10 @@ static void print_wrapped(FILE *stream, const char *text)
 
 static void print_option(const struct option *option, FILE *stream)
 {
-    fprintf(stream, "  --%s", option->name);
+    if (option->letter)
+        fprintf(stream, "  -%c, --%s", option->letter, option->name);
+    else
+        fprintf(stream, "  --%s", option->name);
     if (option->type != OPTION_BOOL)
         fprintf(stream, " %s", option->argument ? option->argument : "VALUE");
 
@@ -190,8 +257,11 @@ static void print_option(const struct option *option, FILE *stream)
 
 void options_print_help(const struct options *options, FILE *stream)
 {
-    fprintf(stream, "%s: %s\n\nUsage: %s [flags]\n\nFlags:\n", options->program, options->summary,
-            options->program);
+    fprintf(stream, "%s: %s\n\nUsage: %s [flags]%s%s\n\n", options->program, options->summary,
+            options->program, options->usage ? " " : "", options->usage ? options->usage : "");
+    if (options->details)
+        fprintf(stream, "%s\n\n", options->details);
+    fputs("Flags:\n", stream);
     for (size_t i = 0; i < options->count; i++)
         print_option(&options->table[i], stream);
     fputs("  --help\n      Prints this text.\n  --version\n      Prints the version.\n", stream);

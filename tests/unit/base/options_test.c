@@ -14,26 +14,38 @@ static unsigned port;
 static struct strv hosts;
 
 static const struct option table[] = {
-    {"kubeconfig", OPTION_STRING, &kubeconfig, "FILE", "Credentials.", NULL, NULL},
-    {"node-name", OPTION_STRING, &node, "NAME", "This node.", "TEST_NODE_NAME", "localhost"},
-    {"once", OPTION_BOOL, &once, NULL, "One pass.", NULL, NULL},
-    {"port", OPTION_UINT, &port, "PORT", "Where to listen.", "TEST_PORT", "9090"},
-    {"host", OPTION_STRINGS, &hosts, "HOST", "A name.", NULL, "default-host"},
+    {"kubeconfig", OPTION_STRING, &kubeconfig, "FILE", "Credentials.", NULL, NULL, 'k'},
+    {"node-name", OPTION_STRING, &node, "NAME", "This node.", "TEST_NODE_NAME", "localhost", 0},
+    {"once", OPTION_BOOL, &once, NULL, "One pass.", NULL, NULL, 'o'},
+    {"port", OPTION_UINT, &port, "PORT", "Where to listen.", "TEST_PORT", "9090", 0},
+    {"host", OPTION_STRINGS, &hosts, "HOST", "A name.", NULL, "default-host", 0},
 };
-static const struct options options = {"prog", "does things", table, ARRAY_SIZE(table)};
+static const struct options options = {.program = "prog",
+                                       .summary = "does things",
+                                       .table = table,
+                                       .count = ARRAY_SIZE(table)};
+static struct strv operands;
+static const struct options collecting = {.program = "prog",
+                                          .summary = "does things",
+                                          .table = table,
+                                          .count = ARRAY_SIZE(table),
+                                          .operands = &operands};
 
 static void forget(void)
 {
     free(kubeconfig);
     free(node);
     strv_done(&hosts);
+    strv_done(&operands);
 }
 
 TestSuite(options, .fini = forget);
 
-#define PARSE(ret_first, outcome, err, ...)                                        \
-    options_parse(&options, (int) ARRAY_SIZE(((char *[]){"prog", ##__VA_ARGS__})), \
+#define PARSE_AS(table, ret_first, outcome, err, ...)                           \
+    options_parse(table, (int) ARRAY_SIZE(((char *[]){"prog", ##__VA_ARGS__})), \
                   (char *[]){"prog", ##__VA_ARGS__, NULL}, ret_first, outcome, err)
+#define PARSE(ret_first, outcome, err, ...) \
+    PARSE_AS(&options, ret_first, outcome, err, ##__VA_ARGS__)
 
 Test(options, both_spellings_of_a_value)
 {
@@ -158,4 +170,36 @@ Test(options, help_lists_every_flag)
                        "%s", text);
     cr_assert_not_null(strstr(text, "\nprog "));
     free(text);
+}
+
+Test(options, letters_take_their_value_beside_them_or_in_the_next_argument)
+{
+    enum options_outcome outcome;
+    _cleanup_error_ struct error err = {0};
+
+    cr_assert_eq(PARSE(NULL, &outcome, NULL, "-k", "one", "-o"), 0);
+    cr_assert_str_eq(kubeconfig, "one");
+    cr_assert(once);
+    cr_assert_eq(PARSE(NULL, &outcome, NULL, "-ktwo"), 0);
+    cr_assert_str_eq(kubeconfig, "two");
+    cr_assert_eq(PARSE(NULL, &outcome, NULL, "-k=three"), 0);
+    cr_assert_str_eq(kubeconfig, "three");
+    cr_assert_eq(PARSE(NULL, &outcome, &err, "-k"), -EINVAL);
+    cr_assert_str_eq(error_message(&err), "-k wants a value: -k=FILE");
+    cr_assert_eq(PARSE(NULL, &outcome, &err, "-z"), -EINVAL);
+    cr_assert_str_eq(error_message(&err), "there is no flag -z; prog --help lists them");
+}
+
+Test(options, operands_may_stand_between_flags)
+{
+    enum options_outcome outcome;
+
+    cr_assert_eq(PARSE_AS(&collecting, NULL, &outcome, NULL, "a", "--once", "-", "--", "--port"),
+                 0);
+    cr_assert_eq(outcome, OPTIONS_RUN);
+    cr_assert(once);
+    cr_assert_eq(operands.len, 3);
+    cr_assert_str_eq(operands.items[0], "a");
+    cr_assert_str_eq(operands.items[1], "-");
+    cr_assert_str_eq(operands.items[2], "--port");
 }
