@@ -70,10 +70,15 @@ static const char *const null_words[] = {"", "~", "null", "Null", "NULL", NULL};
 static const char *const true_words[] = {"true", "True", "TRUE", NULL};
 static const char *const false_words[] = {"false", "False", "FALSE", NULL};
 
+bool yaml_word_is_null(const char *text)
+{
+    return is_one_of(text, null_words);
+}
+
 /* The value of an unquoted scalar. */
 static cJSON *resolve_plain(const char *text)
 {
-    if (is_one_of(text, null_words))
+    if (yaml_word_is_null(text))
         return cJSON_CreateNull();
     if (is_one_of(text, true_words))
         return cJSON_CreateTrue();

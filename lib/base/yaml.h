@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/error.h"
@@ -13,3 +14,5 @@
  * one item per non-empty document. Errors name line and column.
  */
 _must_check_ int yaml_parse(const char *text, size_t len, cJSON **ret_documents, struct error *err);
+/* An unquoted scalar that means null. */
+bool yaml_word_is_null(const char *text);
