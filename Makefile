@@ -55,7 +55,7 @@ CRITERION_LIBS = $(eval CRITERION_LIBS := $(shell $(PKG_CONFIG) --libs criterion
 
 # --- sources -----------------------------------------------------------------
 
-ROOMS := base policy compile kube serve agent controller
+ROOMS := base policy compile kube serve agent controller cli
 DIR_base := lib/base
 DIR_policy := lib/policy
 DIR_compile := lib/compile
@@ -63,6 +63,7 @@ DIR_kube := lib/kube
 DIR_serve := lib/serve
 DIR_agent := agent
 DIR_controller := controller
+DIR_cli := cli
 # What each room is linked with, itself first.
 LINK_base := base
 LINK_policy := policy base
@@ -71,10 +72,12 @@ LINK_kube := kube base
 LINK_serve := serve base
 LINK_agent := agent serve kube compile policy base
 LINK_controller := controller serve kube compile policy base
+LINK_cli := cli kube compile policy base
 
 PROGRAMS := $(patsubst cmd/%.c,%,$(wildcard cmd/*.c))
 LINK_apparmor-agent := agent serve kube compile policy base
 LINK_apparmor-controller := controller serve kube compile policy base
+LINK_kubectl-apparmor := cli kube compile policy base
 
 archives = $(patsubst %,$(BUILD)/lib%.a,$(1))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -142,7 +145,7 @@ $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
 
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
-		$(call archives,agent controller serve kube compile policy base)
+		$(call archives,agent controller cli serve kube compile policy base)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
@@ -239,7 +242,7 @@ compile_commands.json:
 PREFIX ?= /usr/local
 .PHONY: install
 install: all
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(BUILD)/,$(PROGRAMS))
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(BUILD)/,$(PROGRAMS)) cli/kubectl_complete-apparmor
 
 .PHONY: clean
 clean:
