@@ -55,9 +55,10 @@ CRITERION_LIBS = $(eval CRITERION_LIBS := $(shell $(PKG_CONFIG) --libs criterion
 
 # --- sources -----------------------------------------------------------------
 
-ROOMS := base policy compile kube serve agent controller cli
+ROOMS := base policy audit compile kube serve agent controller cli
 DIR_base := lib/base
 DIR_policy := lib/policy
+DIR_audit := lib/audit
 DIR_compile := lib/compile
 DIR_kube := lib/kube
 DIR_serve := lib/serve
@@ -67,17 +68,18 @@ DIR_cli := cli
 # What each room is linked with, itself first.
 LINK_base := base
 LINK_policy := policy base
+LINK_audit := audit base
 LINK_compile := compile policy base
 LINK_kube := kube base
 LINK_serve := serve base
-LINK_agent := agent serve kube compile policy base
-LINK_controller := controller serve kube compile policy base
-LINK_cli := cli kube compile policy base
+LINK_agent := agent serve kube compile policy audit base
+LINK_controller := controller serve kube compile policy audit base
+LINK_cli := cli kube compile policy audit base
 
 PROGRAMS := $(patsubst cmd/%.c,%,$(wildcard cmd/*.c))
-LINK_apparmor-agent := agent serve kube compile policy base
-LINK_apparmor-controller := controller serve kube compile policy base
-LINK_kubectl-apparmor := cli kube compile policy base
+LINK_apparmor-agent := agent serve kube compile policy audit base
+LINK_apparmor-controller := controller serve kube compile policy audit base
+LINK_kubectl-apparmor := cli kube compile policy audit base
 
 archives = $(patsubst %,$(BUILD)/lib%.a,$(1))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -145,7 +147,7 @@ $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-z,relro,-z,now -o $@ $< -ldl
 
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
-		$(call archives,agent controller cli serve kube compile policy base)
+		$(call archives,agent controller cli serve kube compile policy audit base)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
