@@ -140,6 +140,11 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(call archives,kub
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Run in a guest, to tell when its policy changed.
+$(BUILD)/tests/bench/revision_watch: $(BUILD)/tests/bench/revision_watch.o
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 # Preloaded into the agent as it ships.
 $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@mkdir -p $(@D)

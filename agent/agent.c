@@ -8,6 +8,7 @@
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
 #include "agent/confinement_check.h"
+#include "agent/files_watch.h"
 #include "agent/machine.h"
 #include "agent/node.h"
 #include "agent/publisher.h"
@@ -47,6 +48,7 @@ struct agent {
     /* The node's side; nothing of it without a usable kernel. */
     struct host host;
     struct agent_reconciler *reconciler;
+    struct files_watch *files_watch;
     struct error disabled; /* why there is none */
     uint64_t disabled_ms;  /* since when */
     struct loop_timer *kernel_timer;
@@ -197,14 +199,23 @@ static void look_at_self(struct agent *agent)
     agent->confined = confined;
 }
 
-static void on_kernel_changed(void *userdata)
+static void on_kernel_changed(void *userdata, bool foreign)
 {
     struct agent *agent = userdata;
 
-    look_at_self(agent);
-    agent_reconciler_kernel_changed(agent->reconciler);
+    if (foreign) {
+        look_at_self(agent);
+        agent_reconciler_kernel_changed(agent->reconciler);
+    }
     if (agent->confinement)
         confinement_check_wake(agent->confinement);
+}
+
+static void on_file_changed(void *userdata, const char *object)
+{
+    const struct agent *agent = userdata;
+
+    agent_reconciler_file_changed(agent->reconciler, object);
 }
 
 static void on_containers_changed(void *userdata)
@@ -291,6 +302,7 @@ static void start_reconciler(struct agent *agent)
     agent->reconciler = agent_reconciler_new(&options);
     if (kernel_watch(agent->host.kernel, on_kernel_changed, agent, &err) < 0)
         log_warn("changes of the kernel's policy will not be noticed", "err", error_message(&err));
+    agent->files_watch = files_watch_new(agent->loop, agent->host.files, on_file_changed, agent);
     if (agent_reconciler_start(agent->reconciler, &err) < 0)
         log_error("ownership files cannot be read", "err", error_message(&err));
 }
@@ -520,6 +532,7 @@ bool agent_free(struct agent *agent)
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */
     host_leave_kernel(&agent->host);
+    files_watch_free(agent->files_watch);
     agent_reconciler_free(agent->reconciler);
     confinement_check_free(agent->confinement);
     node_pods_free(agent->pods);

@@ -89,6 +89,7 @@ static void check_drift(void *userdata)
     size_t position = 0;
 
     reconciler->drift_checked_ms = clock_monotonic_ms();
+    kernel_settle(host->kernel);
     if (loaded_refresh(host->loaded, NULL, &err) < 0)
         log_warn("cannot read the kernel's policy", "node", host->node_name, "err",
                  error_message(&err));
@@ -109,6 +110,16 @@ void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler)
 }
 
 /* --- the module --- */
+
+void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name)
+{
+    struct record *record = records_get(reconciler->host->records, name);
+
+    if (!record || !record->marker)
+        return;
+    record->file_changed = true;
+    kube_workqueue_add(reconciler->queue, name);
+}
 
 struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_options *options)
 {

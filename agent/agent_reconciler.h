@@ -38,8 +38,10 @@ _must_check_ int agent_reconciler_start(struct agent_reconciler *reconciler, str
 /* The source's events. */
 void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *name);
 void agent_reconciler_all_changed(struct agent_reconciler *reconciler);
-/* The kernel's policy has changed, by us or by others. */
+/* The kernel's policy was changed by others. */
 void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler);
+/* An object's file was made, changed or removed, by us or by others. */
+void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name);
 /* The Node's labels have changed: a removal that waits for one to go may go on. */
 void agent_reconciler_labels_changed(struct agent_reconciler *reconciler);
 /* Likewise when a pod of this node has ended or was deleted. */

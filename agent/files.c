@@ -153,13 +153,13 @@ int files_read(const struct files *files, const char *object, struct marker **re
 }
 
 /* 0 when there is no file or it is ours. */
-static int check_ours(const struct files *files, int folder, const char *object, struct error *err)
+static int read_ours(const struct files *files, int folder, const char *object, struct buf *content,
+                     struct error *err)
 {
     _cleanup_(marker_freep) struct marker *marker = NULL;
-    _cleanup_buf_ struct buf content = BUF_INIT(FILE_SIZE_MAX);
     _cleanup_error_ struct error why = {0};
     size_t offset = 0;
-    int r = read_object(files, folder, object, &content, &marker, &offset, &why);
+    int r = read_object(files, folder, object, content, &marker, &offset, &why);
 
     return r == -ENOENT ? 0 : error_move(err, &why);
 }
@@ -168,7 +168,7 @@ int files_write(const struct files *files, const struct marker *marker, const ch
                 size_t len, struct error *err)
 {
     _cleanup_free_ char *file = marker_file_name(marker->object);
-    _cleanup_buf_ struct buf content = BUF_INIT(FILE_SIZE_MAX);
+    _cleanup_buf_ struct buf content = BUF_INIT(FILE_SIZE_MAX), old = BUF_INIT(FILE_SIZE_MAX);
     _cleanup_close_ int folder = -1;
     int r = fs_mkdirs(files->folder, FOLDER_MODE, err);
 
@@ -177,12 +177,15 @@ int files_write(const struct files *files, const struct marker *marker, const ch
     r = open_folder(files, &folder, err);
     if (r < 0)
         return r;
-    r = check_ours(files, folder, marker->object, err);
+    r = read_ours(files, folder, marker->object, &old, err);
     if (r < 0)
         return r;
     if (marker_write(marker, &content) < 0 || buf_add(&content, text, len) < 0)
         return error_set(err, -EFBIG, "%s/%s would be larger than %d bytes", files->folder, file,
                          FILE_SIZE_MAX);
+    /* A node that boots writes nothing; what is there was synced when it was written. */
+    if (old.len == content.len && memcmp(buf_string(&old), content.data, content.len) == 0)
+        return 0;
     return fs_write_atomic(folder, file, content.data, content.len, FILE_MODE, err);
 }
 
@@ -200,6 +203,7 @@ int files_rewrite(const struct files *files, const struct marker *marker, struct
 int files_remove(const struct files *files, const char *object, struct error *err)
 {
     _cleanup_free_ char *file = marker_file_name(object);
+    _cleanup_buf_ struct buf content = BUF_INIT(FILE_SIZE_MAX);
     _cleanup_close_ int folder = -1;
     int r = open_folder(files, &folder, err);
 
@@ -209,7 +213,7 @@ int files_remove(const struct files *files, const char *object, struct error *er
     }
     if (r < 0)
         return r;
-    r = check_ours(files, folder, object, err);
+    r = read_ours(files, folder, object, &content, err);
     if (r < 0)
         return r;
     return fs_remove(folder, file, err);

@@ -158,7 +158,7 @@ static int write_file(struct install *install, struct error *err)
     if (r < 0 && r != -ENOENT)
         return r;
     error_done(err);
-    ownership_build(builder_compiler(host->builder), install->profile->revision, build);
+    ownership_build(install->compiled->compiler, install->profile->revision, build);
     marker = ownership_marker(install->profile, build, install->compiled, record->marker);
     r = files_write(host->files, marker, install->compiled->text, install->compiled->text_len, err);
     if (r < 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/apparmor.h>
 
@@ -23,6 +24,7 @@ struct write_job {
     char *name;
     uint64_t until_ms; /* not begun after that */
     int code;
+    bool changed;      /* it is one revision more */
     kernel_done_fn fn; /* NULL once it has been called */
     void *userdata;
 };
@@ -31,7 +33,7 @@ struct kernel {
     uv_loop_t *loop;
     char *path, *features;
     uint64_t deadline_ms;
-    aa_kernel_interface *interface;
+    aa_kernel_interface *interface; /* of the writes; NULL before the first */
 
     struct write_job *first; /* waiting */
     struct write_job *running;
@@ -40,7 +42,8 @@ struct kernel {
 
     int revision_fd;
     struct loop_poll *revision_poll;
-    void (*changed)(void *userdata);
+    uint64_t revision, expected; /* as last read, and as our own writes account for */
+    kernel_changed_fn changed;
     void *changed_userdata;
 };
 
@@ -79,28 +82,12 @@ static int check_securityfs(struct kernel *kernel, struct error *err)
 {
     _cleanup_free_ char *replace = xasprintf("%s/.replace", kernel->path);
 
-    if (access(replace, F_OK) == 0)
+    if (access(replace, F_OK) == 0 && access(kernel->features, F_OK) == 0)
         return 0;
     return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing",
                             "%s is not there: mount securityfs at /sys/kernel/security, and into "
                             "the container if this is one",
                             replace);
-}
-
-static int open_interface(struct kernel *kernel, struct error *err)
-{
-    aa_features *features = NULL;
-
-    if (aa_features_new(&features, AT_FDCWD, kernel->features) < 0)
-        return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing", "cannot read %s: %s",
-                                kernel->features, strerror(errno));
-    int r = aa_kernel_interface_new(&kernel->interface, features, kernel->path);
-    int code = -errno;
-    aa_features_unref(features);
-    if (r < 0)
-        return error_set_reason(err, -EOPNOTSUPP, "SecurityfsMissing", "cannot open %s: %s",
-                                kernel->path, strerror(-code));
-    return 0;
 }
 
 static void write_late(void *userdata);
@@ -125,8 +112,6 @@ int kernel_new(uv_loop_t *loop, const struct kernel_options *options, struct ker
     kernel->deadline_ms =
         options->write_deadline_ms ? options->write_deadline_ms : DEFAULT_DEADLINE_MS;
     r = check_securityfs(kernel, err);
-    if (r == 0)
-        r = open_interface(kernel, err);
     if (r < 0) {
         kernel_release(kernel);
         return r;
@@ -215,25 +200,63 @@ static int write_error(const struct write_job *job, struct error *err)
                             *name ? " " : "", name, why);
 }
 
+/* Reads the features, which a node where nothing changes can do without. */
+static int open_interface(struct kernel *kernel)
+{
+    aa_features *features = NULL;
+
+    if (kernel->interface)
+        return 0;
+    if (aa_features_new(&features, AT_FDCWD, kernel->features) < 0)
+        return -errno;
+    int r = aa_kernel_interface_new(&kernel->interface, features, kernel->path);
+    int code = -errno;
+    aa_features_unref(features);
+    return r < 0 ? code : 0;
+}
+
 /* On a thread of the pool. */
 static void write_run(uv_work_t *work)
 {
     struct write_job *job = container_of(work, struct write_job, work);
-    aa_kernel_interface *interface = job->kernel->interface;
-    int r;
+    struct kernel *kernel = job->kernel;
 
     /* Here, as there may have been a wait for the thread, too. */
     if (clock_monotonic_ms() > job->until_ms) {
         job->code = -ETIME;
         return;
     }
-    if (job->data)
-        r = aa_kernel_interface_replace_policy(interface, job->data, job->len);
-    else
-        r = aa_kernel_interface_remove_policy(interface, job->name);
+    job->code = open_interface(kernel);
+    if (job->code < 0)
+        return;
+
+    int r = job->data ? aa_kernel_interface_replace_policy(kernel->interface, job->data, job->len)
+                      : aa_kernel_interface_remove_policy(kernel->interface, job->name);
     job->code = r < 0 ? -errno : 0;
+    job->changed = r == 0;
     if (!job->data && job->code == -ENOENT)
         job->code = 0;
+}
+
+static int take_revision(struct kernel *kernel);
+
+/* While a write runs, one revision more may be its. */
+static bool is_foreign(const struct kernel *kernel)
+{
+    return kernel->revision != kernel->expected &&
+           !(kernel->running && kernel->revision == kernel->expected + 1);
+}
+
+/* Others' changes during a write are told from it at its end. */
+static void account(struct kernel *kernel, const struct write_job *job)
+{
+    uint64_t before = kernel->revision;
+
+    kernel->expected += job->changed;
+    if (!kernel->revision_poll || take_revision(kernel) < 0)
+        return;
+    if (kernel->revision != before || is_foreign(kernel))
+        kernel->changed(kernel->changed_userdata, is_foreign(kernel));
 }
 
 static void write_done(uv_work_t *work, int status _unused_)
@@ -251,6 +274,7 @@ static void write_done(uv_work_t *work, int status _unused_)
     }
     loop_timer_stop(kernel->deadline);
     loop_timer_start(kernel->kick, 0);
+    account(kernel, job);
     write_error(job, &err);
     job_end(job, &err);
     job_free(job);
@@ -335,12 +359,18 @@ char *kernel_profiles_path(const struct kernel *kernel)
 
 /* Takes note of the present revision, so that only the next one wakes us; several changes are one.
  * A negative errno when the file fails. */
-static int take_revision(const struct kernel *kernel)
+static int take_revision(struct kernel *kernel)
 {
     char text[64];
-    ssize_t count = read(kernel->revision_fd, text, sizeof(text));
+    ssize_t count = read(kernel->revision_fd, text, sizeof(text) - 1);
 
-    return count < 0 && errno != EAGAIN && errno != EINTR ? -errno : 0;
+    if (count < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    if (count > 0) {
+        text[count] = '\0';
+        kernel->revision = strtoull(text, NULL, 10);
+    }
+    return 0;
 }
 
 static void on_revision(void *userdata, int status, int events _unused_)
@@ -350,11 +380,17 @@ static void on_revision(void *userdata, int status, int events _unused_)
     /* A file that fails would wake us for ever. */
     if (status < 0 || take_revision(kernel) < 0)
         loop_poll_set(kernel->revision_poll, 0);
-    kernel->changed(kernel->changed_userdata);
+    kernel->changed(kernel->changed_userdata, is_foreign(kernel));
 }
 
-int kernel_watch(struct kernel *kernel, void (*fn)(void *userdata), void *userdata,
-                 struct error *err)
+void kernel_settle(struct kernel *kernel)
+{
+    if (kernel->revision_poll)
+        (void) !take_revision(kernel);
+    kernel->expected = kernel->revision;
+}
+
+int kernel_watch(struct kernel *kernel, kernel_changed_fn fn, void *userdata, struct error *err)
 {
     _cleanup_free_ char *path = xasprintf("%s/revision", kernel->path);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -373,5 +409,6 @@ int kernel_watch(struct kernel *kernel, void (*fn)(void *userdata), void *userda
     kernel->changed = fn;
     kernel->changed_userdata = userdata;
     int r = take_revision(kernel);
+    kernel->expected = kernel->revision;
     return r < 0 ? error_set_errno(err, r, "cannot read %s", path) : 0;
 }

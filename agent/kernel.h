@@ -51,7 +51,14 @@ void kernel_remove(struct kernel *kernel, const char *name, uint64_t until_ms, k
 /* The folder of what is loaded, for struct kernel_profiles. The caller frees it. */
 char *kernel_profiles_path(const struct kernel *kernel);
 
-/* Calls `fn` after the policy's revision has changed, our own writes included; changes may be
- * merged. */
-_must_check_ int kernel_watch(struct kernel *kernel, void (*fn)(void *userdata), void *userdata,
+/*
+ * Called after the policy's revision has changed; changes may be merged. `foreign`: by more than
+ * our own writes, each of which the kernel counts as one (aa_bump_ns_revision in its
+ * security/apparmor/policy.c).
+ */
+typedef void (*kernel_changed_fn)(void *userdata, bool foreign);
+
+_must_check_ int kernel_watch(struct kernel *kernel, kernel_changed_fn fn, void *userdata,
                               struct error *err);
+/* All of the policy is about to be read back: what has changed until now is known then. */
+void kernel_settle(struct kernel *kernel);

@@ -36,15 +36,17 @@ static int read_field(int dir, const char *name, struct buf *out, struct error *
 }
 
 /* Kernels before 6.8 or so have `sha1`, later ones `sha256`; without CONFIG_SECURITY_APPARMOR_HASH
- * there is none. */
+ * there is none. What one profile has is asked for first with the next. */
 static int read_digest(int dir, struct kernel_profile *profile, struct buf *text, struct error *err)
 {
     static const struct {
         const char *file;
         enum digest_type type;
     } files[] = {{"sha256", DIGEST_SHA256}, {"sha1", DIGEST_SHA1}};
+    static size_t usual;
 
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+    for (size_t n = 0; n < ARRAY_SIZE(files); n++) {
+        size_t i = (usual + n) % ARRAY_SIZE(files);
         int r = read_field(dir, files[i].file, text, err);
         if (r == -ENOENT)
             continue;
@@ -52,6 +54,7 @@ static int read_digest(int dir, struct kernel_profile *profile, struct buf *text
             return error_set(err, -EBADMSG, "%s holds no digest", files[i].file);
         if (r < 0)
             return r;
+        usual = i;
         profile->digest_type = files[i].type;
         memcpy(profile->digest, buf_string(text), text->len + 1);
         return 0;
@@ -154,6 +157,7 @@ struct kernel_profiles {
     char *path;
     struct map *folders;  /* by the kernel's name for them */
     struct map *profiles; /* by full name */
+    char *only;           /* folders of this profile alone; NULL: all */
     uint64_t change;      /* counts changes */
     uint64_t listed_at;
 };
@@ -182,7 +186,14 @@ void kernel_profiles_free(struct kernel_profiles *profiles)
     map_free(profiles->folders);
     map_free(profiles->profiles);
     free(profiles->path);
+    free(profiles->only);
     free(profiles);
+}
+
+void kernel_profiles_only(struct kernel_profiles *profiles, const char *name)
+{
+    free(profiles->only);
+    profiles->only = xasprintf("%s.", name);
 }
 
 void kernel_profiles_changed(struct kernel_profiles *profiles)
@@ -213,12 +224,14 @@ static void forget_gone(struct kernel_profiles *profiles)
 
 static int see(void *userdata, int dir _unused_, const char *entry, struct error *err _unused_)
 {
-    struct map *folders = userdata;
-    struct folder *folder = map_get(folders, entry);
+    struct kernel_profiles *profiles = userdata;
+    struct folder *folder = map_get(profiles->folders, entry);
 
+    if (profiles->only && strncmp(entry, profiles->only, strlen(profiles->only)) != 0)
+        return 0;
     if (!folder) {
         folder = xcalloc(1, sizeof(*folder));
-        map_set(folders, entry, folder);
+        map_set(profiles->folders, entry, folder);
     }
     folder->there = true;
     return 0;
@@ -231,7 +244,7 @@ static int list(struct kernel_profiles *profiles, int dir, struct error *err)
 
     while (map_next(profiles->folders, &position, NULL, (void **) &folder))
         folder->there = false;
-    int r = each_folder(dir, see, profiles->folders, err);
+    int r = each_folder(dir, see, profiles, err);
     if (r < 0)
         return r;
     forget_gone(profiles);
@@ -272,6 +285,11 @@ static bool is_asked_for(const struct folder *folder, const struct strv *names)
     return false;
 }
 
+static int open_folder(const struct kernel_profiles *profiles, int *dir, struct error *err)
+{
+    return *dir >= 0 ? 0 : fs_open_dir(AT_FDCWD, profiles->path, dir, err);
+}
+
 int kernel_profiles_refresh(struct kernel_profiles *profiles, const struct strv *names,
                             struct error *err)
 {
@@ -279,13 +297,20 @@ int kernel_profiles_refresh(struct kernel_profiles *profiles, const struct strv 
     struct folder *folder;
     const char *entry;
     size_t position = 0;
+    int r = 0;
 
-    int r = fs_open_dir(AT_FDCWD, profiles->path, &dir, err);
-    if (r == 0 && profiles->listed_at != profiles->change)
-        r = list(profiles, dir, err);
-    while (r == 0 && map_next(profiles->folders, &position, &entry, (void **) &folder))
-        if (folder->read_at != profiles->change && is_asked_for(folder, names))
+    if (profiles->listed_at != profiles->change) {
+        r = open_folder(profiles, &dir, err);
+        if (r == 0)
+            r = list(profiles, dir, err);
+    }
+    while (r == 0 && map_next(profiles->folders, &position, &entry, (void **) &folder)) {
+        if (folder->read_at == profiles->change || !is_asked_for(folder, names))
+            continue;
+        r = open_folder(profiles, &dir, err);
+        if (r == 0)
             r = read_folder(profiles, dir, entry, folder, err);
+    }
     if (r < 0)
         error_wrap(err, "cannot read back the policy in %s", profiles->path);
     return r;

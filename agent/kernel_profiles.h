@@ -25,6 +25,9 @@ struct kernel_profiles *kernel_profiles_new(const char *path);
 void kernel_profiles_free(struct kernel_profiles *profiles);
 DEFINE_CLEANUP(struct kernel_profiles *, kernel_profiles_free)
 
+/* Other profiles than this one and its children are not read. `name` has no slash, which the kernel
+ * would write otherwise (mangle_name in security/apparmor/apparmorfs.c). */
+void kernel_profiles_only(struct kernel_profiles *profiles, const char *name);
 /* Policy has changed: what was read is old. */
 void kernel_profiles_changed(struct kernel_profiles *profiles);
 /*

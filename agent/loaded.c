@@ -28,6 +28,11 @@ void loaded_free(struct loaded *loaded)
     free(loaded);
 }
 
+void loaded_only(struct loaded *loaded, const char *name)
+{
+    kernel_profiles_only(loaded->profiles, name);
+}
+
 void loaded_invalidate(struct loaded *loaded)
 {
     kernel_profiles_changed(loaded->profiles);

@@ -20,6 +20,8 @@ struct loaded *loaded_new(const struct kernel *kernel);
 void loaded_free(struct loaded *loaded);
 DEFINE_CLEANUP(struct loaded *, loaded_free)
 
+/* Nothing but this profile and its children is asked about; as of kernel_profiles_only(). */
+void loaded_only(struct loaded *loaded, const char *name);
 /* Policy has changed: what is known is old. */
 void loaded_invalidate(struct loaded *loaded);
 /*

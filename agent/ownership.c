@@ -84,14 +84,13 @@ bool ownership_refresh(struct marker *marker, const struct policy_profile *profi
     return true;
 }
 
-const char *ownership_build(const struct compiler *compiler, const char *revision,
+const char *ownership_build(const char *compiler, const char *revision,
                             char ret[static DIGEST_HEX_SIZE])
 {
-    const char *id = compiler ? compiler_id(compiler) : "";
-    struct digest_part parts[] = {{revision, strlen(revision)}, {id, strlen(id)}};
+    struct digest_part parts[] = {{revision, strlen(revision)}, {compiler, strlen(compiler)}};
 
     ret[0] = '\0';
-    return compiler ? digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), ret) : ret;
+    return *compiler ? digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), ret) : ret;
 }
 
 void ownership_names(const struct marker *marker, struct strv *ret)

@@ -19,8 +19,9 @@ struct marker *ownership_marker(const struct policy_profile *profile, const char
 struct policy_profile *ownership_profile(const struct marker *marker);
 /* Brings object, generation and spec's other fields up to date; true when anything changed. */
 bool ownership_refresh(struct marker *marker, const struct policy_profile *profile);
-/* Digest of all that the compiled policy depends on; "" while there is no compiler. */
-const char *ownership_build(const struct compiler *compiler, const char *revision,
+/* Digest of all that the compiled policy depends on; "" without a compiler. `compiler` is its
+ * compiler_id(). */
+const char *ownership_build(const char *compiler, const char *revision,
                             char ret[static DIGEST_HEX_SIZE]);
 
 /* -EPERM with NameConflict or NotOwned when the record's object may not have one of the names. */

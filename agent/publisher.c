@@ -27,7 +27,11 @@ static uint64_t pace(const struct publisher *publisher)
 
 static uint64_t due(const struct publisher *publisher)
 {
-    uint64_t due_ms = pacer_due(&publisher->pacer, pace(publisher));
+    uint64_t pace_ms = pace(publisher), due_ms = pacer_due(&publisher->pacer, pace_ms);
+
+    /* All that there was when the agent started has been looked at: nothing more comes with it. */
+    if (!publisher->published && pace_ms == 0 && due_ms != UINT64_MAX)
+        due_ms = publisher->pacer.flushed_ms ? due_ms : 0;
 
     return due_ms < publisher->retry_ms ? due_ms : publisher->retry_ms;
 }

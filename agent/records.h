@@ -23,12 +23,13 @@ struct record {
     char *failed_build;          /* `spec` cannot be built: what compiling was tried, … */
     uint64_t failed_until_ms;    /* … and when it may be tried again */
     struct profile_state state;
-    bool judged;      /* decided about since the source has told everything */
-    bool labelled;    /* the Node's label should be there */
-    bool announce;    /* that it leaves is news: it was loaded before this agent's eyes */
-    bool releasing;   /* deleted or deselected: hands its names over and goes */
-    uint64_t told_ms; /* when the details of what it waits for were last told */
-    uint64_t lost_ms; /* since when the kernel lacks what the label promises; 0: it does not */
+    bool judged;       /* decided about since the source has told everything */
+    bool labelled;     /* the Node's label should be there */
+    bool announce;     /* that it leaves is news: it was loaded before this agent's eyes */
+    bool file_changed; /* or may have been, since it was last read */
+    bool releasing;    /* deleted or deselected: hands its names over and goes */
+    uint64_t told_ms;  /* when the details of what it waits for were last told */
+    uint64_t lost_ms;  /* since when the kernel lacks what the label promises; 0: it does not */
     struct repairs repairs;
 };
 

@@ -46,6 +46,8 @@ void report_state(const struct host *host, struct record *record, enum profile_p
 {
     struct profile_state *state = &record->state;
     bool transition = state->phase != phase || !same_text(state->reason, reason);
+    /* A node that restarts finds its profiles as they were, which is nothing to tell of each. */
+    bool found = state->phase == PROFILE_UNDECIDED && phase == PROFILE_LOADED;
 
     if (record->spec)
         state->generation = record->spec->generation;
@@ -54,9 +56,12 @@ void report_state(const struct host *host, struct record *record, enum profile_p
     profile_state_set(state, phase, reason, message);
     update_loaded(host, record);
     if (transition && profile_phase_is_shown(phase))
-        log_event(phase == PROFILE_FAILED ? LOG_WARN : LOG_INFO, "profile state", "profile",
-                  record->name, "node", host->node_name, "state", profile_phase_name(phase),
-                  "reason", state->reason, "detail", state->message, NULL);
+        log_event(phase == PROFILE_FAILED ? LOG_WARN
+                  : found                 ? LOG_DEBUG
+                                          : LOG_INFO,
+                  "profile state", "profile", record->name, "node", host->node_name, "state",
+                  profile_phase_name(phase), "reason", state->reason, "detail", state->message,
+                  NULL);
 }
 
 void report_gone(const struct host *host, const struct record *record)

@@ -6,6 +6,7 @@
 #include "agent/report.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 /* How long the kernel may lack what the label promises before the label goes (invariant 1). */
 #define LOST_LIMIT_MS 60000
@@ -50,6 +51,24 @@ static void judge(const struct round *round)
         record->judged = true;
 }
 
+/* Once, when each profile that the node had or should have has been looked at. */
+static void decide(struct agent_reconciler *reconciler)
+{
+    const struct records *records = reconciler->host->records;
+    const struct record *record;
+    unsigned loaded = 0;
+    size_t position = 0;
+
+    if (!agent_reconciler_decided(reconciler))
+        return;
+    reconciler->decided = true;
+    while ((record = records_next(records, &position)))
+        loaded += record->state.phase == PROFILE_LOADED;
+    _cleanup_free_ char *count = xasprintf("%u", loaded);
+    log_info("every profile has been looked at", "node", reconciler->host->node_name, "loaded",
+             count);
+}
+
 void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms)
 {
     struct agent_reconciler *reconciler = round->reconciler;
@@ -59,7 +78,7 @@ void round_end(struct round *round, enum kube_outcome outcome, uint64_t after_ms
     round_free(round);
     kube_work_done(work, (struct kube_result){.outcome = outcome, .after_ms = after_ms});
     if (!reconciler->decided)
-        reconciler->decided = agent_reconciler_decided(reconciler);
+        decide(reconciler);
     reconciler->options.changed(reconciler->options.userdata);
 }
 

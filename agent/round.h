@@ -57,6 +57,8 @@ void round_show(const struct round *round, enum profile_phase phase, const char 
                 const char *message);
 /* Shows the failure; `reason` is for errors that carry none. The round goes on. */
 void round_fail(const struct round *round, const struct error *err, const char *reason);
+/* Sets `own_is_bad` when the file was touched since it was last read, and is not as recorded. */
+void round_check_file(struct round *round);
 /* The label goes when what it promises has been missing for a minute, whatever failed. */
 void round_check_lost(const struct round *round);
 /* Has all but `except` looked at that may wait for names to change hands. */

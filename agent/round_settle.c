@@ -172,6 +172,23 @@ static int read_own(const struct round *round, struct policy_profile **ret, stru
     return 0;
 }
 
+void round_check_file(struct round *round)
+{
+    struct record *record = round_record(round);
+    _cleanup_(policy_profile_freep) struct policy_profile *own = NULL;
+    _cleanup_error_ struct error err = {0};
+
+    if (!record->file_changed)
+        return;
+    if (read_own(round, &own, &err) == 0) {
+        record->file_changed = false;
+        return;
+    }
+    log_warn("the profile's file is written anew", "profile", round->key, "node",
+             round->reconciler->host->node_name, "err", error_message(&err));
+    round->own_is_bad = true;
+}
+
 static void leave_contested(struct round *round, uint64_t wait_ms)
 {
     round_check_lost(round);

@@ -21,7 +21,7 @@ static void remember_failure(const struct round *round, uint64_t for_ms)
     struct record *record = round_record(round);
     char build[DIGEST_HEX_SIZE];
 
-    ownership_build(builder_compiler(round->reconciler->host->builder), record->spec->revision,
+    ownership_build(builder_compiler_id(round->reconciler->host->builder), record->spec->revision,
                     build);
     free(record->failed_build);
     record->failed_build = xstrdup(build);
@@ -193,7 +193,9 @@ void round_evaluate(struct round *round)
     bool intact = record->marker && loaded_matches(host->loaded, record->marker);
     char build[DIGEST_HEX_SIZE];
 
-    ownership_build(builder_compiler(host->builder), record->spec->revision, build);
+    ownership_build(builder_compiler_id(host->builder), record->spec->revision, build);
+    if (intact)
+        round_check_file(round);
     if (is_current(host, record, build) && !round->own_is_bad) {
         if (intact) {
             refresh_marker(round);

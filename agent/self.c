@@ -44,6 +44,7 @@ static bool is_loaded(const struct self_options *options, struct kernel *kernel,
     _cleanup_strv_ struct strv names = {0};
     _cleanup_error_ struct error err = {0};
 
+    loaded_only(loaded, SELF_PROFILE);
     int r = self_record_read(options->host_root, &record, &err);
     if (r == 0) {
         ownership_names(record, &names);

@@ -143,6 +143,11 @@ static void write_status(struct status_writer *writer, const struct status_node 
                    "status", KUBE_PATCH_MERGE, patch, &write_options, on_patched, writer);
 }
 
+static bool exists(const struct status_writer *writer)
+{
+    return kube_informer_get(writer->informer, NULL, node_name(writer->options.node)) != NULL;
+}
+
 void status_writer_flush(struct status_writer *writer, const struct status_node *node,
                          const struct records *records)
 {
@@ -154,7 +159,7 @@ void status_writer_flush(struct status_writer *writer, const struct status_node 
         return;
     if (writer->written)
         write_status(writer, node, records);
-    else if (kube_informer_get(writer->informer, NULL, node_name(writer->options.node)))
+    else if (exists(writer))
         read_object(writer);
     else if (own)
         create(writer, own);
@@ -196,6 +201,9 @@ static void on_synced(void *userdata)
 {
     struct status_writer *writer = userdata;
 
+    /* Now, beside all else that a start waits for. */
+    if (!writer->request && !writer->written && exists(writer))
+        read_object(writer);
     writer->options.answered(writer->options.userdata);
 }
 

@@ -51,6 +51,13 @@ const struct compiler *builder_compiler(struct builder *builder)
     return builder->compiler;
 }
 
+const char *builder_compiler_id(struct builder *builder)
+{
+    const struct compiler *compiler = builder_compiler(builder);
+
+    return compiler ? compiler_id(compiler) : "";
+}
+
 /* One that is urgent at least always finds a place. */
 static bool has_place(const struct builder *builder)
 {

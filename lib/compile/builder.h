@@ -34,6 +34,8 @@ DEFINE_CLEANUP(struct builder *, builder_free)
 uint64_t builder_pace_ms(const struct builder *builder);
 /* NULL while there is no compiler. */
 const struct compiler *builder_compiler(struct builder *builder);
+/* Its compiler_id(); "" while there is none. */
+const char *builder_compiler_id(struct builder *builder);
 
 /*
  * As compiler_run(); reason CompilerUnavailable while there is no compiler. A repair is of the flat

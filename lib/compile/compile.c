@@ -20,6 +20,10 @@
 /* Of the program, for its vocabulary. */
 #define PROGRAM_MAX (32 * 1024 * 1024)
 
+/* A flat text takes nothing from the includes: a node that boots need not look for changes of
+ * theirs before each of its profiles. */
+#define FLAT_AGE_MS 1000
+
 enum stage { FLATTEN, COMPILE, EXPLAIN };
 
 struct compilation {
@@ -271,7 +275,7 @@ static int accept_text(struct compilation *compilation, const struct buf *out, s
 static void take_key(struct compilation *compilation)
 {
     const struct compiled *compiled = compilation->compiled;
-    const char *id = compiler_id(compilation->compiler);
+    const char *id = compiled->compiler;
     const struct digest_part parts[] = {{id, strlen(id)}, {compiled->text, compiled->text_len}};
 
     digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), compilation->key);
@@ -418,10 +422,12 @@ static void begin(struct compilation *compilation, const struct compile_options 
     struct compiled *compiled = compilation->compiled;
 
     if (policy_includes_check(profile->text, profile->text_len, &compilation->failure) < 0 ||
-        compiler_refresh(compilation->compiler, &compilation->failure) < 0) {
+        compiler_refresh(compilation->compiler, options->flat ? FLAT_AGE_MS : 0,
+                         &compilation->failure) < 0) {
         loop_timer_start(compilation->later, 0);
         return;
     }
+    memcpy(compiled->compiler, compiler_id(compilation->compiler), sizeof(compiled->compiler));
     take_parser(compilation, options);
     if (options->flat && policy_includes_none(profile->text, profile->text_len, NULL) == 0) {
         compiled->text = xstrndup(profile->text, profile->text_len);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/compile/compiler.h"
 #include "lib/policy/blob.h"
@@ -31,6 +32,8 @@ struct compiled {
     size_t len;
     struct blob *blob;
     bool cached; /* no compiler has run for it now */
+    /* compiler_id() when it began: what was upgraded meanwhile makes it one to compile again. */
+    char compiler[DIGEST_HEX_SIZE];
 };
 
 void compiled_free(struct compiled *compiled);

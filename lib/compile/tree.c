@@ -46,13 +46,13 @@ static int add_content(const struct entry *entry, const struct stat *st _unused_
     return 0;
 }
 
-/* The time of change is the kernel's own: programs that set the other times change it. */
+/* The time of change is the kernel's own: programs that set the other times change it. The device
+ * is another each time that a container's file system is mounted. */
 static int add_stamp(const struct entry *entry, const struct stat *st, struct buf *out,
                      struct error *err)
 {
-    if (buf_addf(out, "%ju:%ju %jd %jd.%09ld %s\n", (uintmax_t) st->st_dev, (uintmax_t) st->st_ino,
-                 (intmax_t) st->st_size, (intmax_t) st->st_ctim.tv_sec, st->st_ctim.tv_nsec,
-                 entry->path) < 0)
+    if (buf_addf(out, "%ju %jd %jd.%09ld %s\n", (uintmax_t) st->st_ino, (intmax_t) st->st_size,
+                 (intmax_t) st->st_ctim.tv_sec, st->st_ctim.tv_nsec, entry->path) < 0)
         return too_many(entry, err);
     return 0;
 }

@@ -16,7 +16,7 @@ IDLE_SECONDS=120
 bench_start() {
     rm -rf "$CLUSTER_DIR"
     mkdir -p "$CLUSTER_DIR"
-    make --no-print-directory -s all && controlplane_ready && vm image &&
+    make --no-print-directory -s all "$BUILD/tests/bench/revision_watch" && controlplane_ready && vm image &&
         controlplane_start node-1 && node_boot node-1 || return 1
     agent_start node-1
     controller_start
@@ -65,8 +65,8 @@ clock_offset() {
 }
 # The moments at which the kernel's policy changed, as "K <seconds since the epoch>", into a file of the guest.
 watch_kernel() {
-    in_node node-1 sh -c '(exec 3</sys/kernel/security/apparmor/revision
-        while dd bs=64 count=1 <&3 >/dev/null 2>&1; do read -r up rest </proc/uptime; echo "$up"; done) >/run/moments 2>&1 &'
+    vm push node-1 "$BUILD/tests/bench/revision_watch" /run/revision_watch >/dev/null
+    in_node node-1 sh -c '/run/revision_watch >/run/moments 2>&1 &'
 }
 kernel_moments() { in_node node-1 cat /run/moments | awk -v offset="$1" '{ printf "%.3f K\n", $1 + offset }'; }
 
@@ -185,7 +185,7 @@ start_and_wait() {
     in_node node-1 sh -c 'read -r from rest </proc/uptime
         apparmor-agent --node-name=node-1 --kubeconfig=/etc/apparmor-operator/kubeconfig --listen=127.0.0.1:'"$AGENT_PORT"' \
             --log-format=json </dev/null >/run/agent.log 2>&1 &
-        until wget -q -O /dev/null http://127.0.0.1:'"$AGENT_PORT"'/readyz; do usleep 10000; done
+        until wget -q -O /dev/null http://127.0.0.1:'"$AGENT_PORT"'/readyz; do usleep 30000; done
         read -r to rest </proc/uptime; awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"'
 }
 # The kernel as a boot leaves it, the cache warm.

@@ -36,7 +36,7 @@ stock_parser() { # ARGUMENT...: as somebody would run it who has never heard of 
 }
 agent() { # ARGUMENT...
     apparmor-agent --manifests /manifests --parser "$PARSER" --includes "$INCLUDES" --self-confinement=required \
-        --log-format=json "$@"
+        --log-format=json --log-level=debug "$@"
 }
 agent_start() {
     : >$LOG

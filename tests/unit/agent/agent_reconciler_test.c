@@ -379,7 +379,7 @@ static void put_file(void)
     marker->uid = xstrdup("u");
     marker->generation = profile->generation;
     memcpy(marker->revision, profile->revision, sizeof(marker->revision));
-    ownership_build(builder_compiler(host.builder), profile->revision, marker->build);
+    ownership_build(builder_compiler_id(host.builder), profile->revision, marker->build);
     marker->profiles = xcalloc(1, sizeof(*marker->profiles));
     marker->profiles[0].name = xstrdup(OBJECT);
     memset(marker->profiles[0].sha1, 'a', 40);

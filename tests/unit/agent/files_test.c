@@ -108,6 +108,27 @@ Test(files, a_rewrite_keeps_the_text)
     cr_assert_str_eq(buf_string(&text), "text");
 }
 
+static ino_t inode_of(const char *object)
+{
+    _cleanup_free_ char *path = xasprintf("%s/etc/apparmor.d/apparmor.io.%s.profile", root, object);
+    struct stat st;
+
+    cr_assert_eq(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+Test(files, what_is_there_already_is_not_written_again)
+{
+    _cleanup_(marker_freep) struct marker *marker = new_marker("web");
+
+    cr_assert_eq(files_write(files, marker, "text", 4, NULL), 0);
+    ino_t first = inode_of("web");
+    cr_assert_eq(files_write(files, marker, "text", 4, NULL), 0);
+    cr_assert_eq(inode_of("web"), first);
+    cr_assert_eq(files_write(files, marker, "test", 4, NULL), 0);
+    cr_assert_neq(inode_of("web"), first);
+}
+
 Test(files, what_is_not_there_is_not_there)
 {
     _cleanup_(marker_freep) struct marker *read = NULL;

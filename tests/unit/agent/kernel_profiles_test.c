@@ -154,6 +154,16 @@ Test(kernel_profiles, only_what_is_old_and_asked_for_is_read_again)
     cr_assert_eq(mode_of("web"), POLICY_COMPLAIN);
 }
 
+Test(kernel_profiles, one_alone_can_be_asked_for)
+{
+    put("webserver.2/name", "webserver\n");
+    put("webserver.2/mode", "no mode\n");
+    kernel_profiles_only(profiles, "web");
+    refresh(NULL);
+    cr_assert_eq(kernel_profiles_count(profiles), 1);
+    cr_assert_eq(mode_of("web"), POLICY_ENFORCE);
+}
+
 Test(kernel_profiles, those_that_come_and_go_are_always_noticed)
 {
     refresh(NULL);

@@ -290,10 +290,20 @@ Test(kernel, may_be_freed_while_a_write_is_stuck)
 
 /* --- revisions --- */
 
-static void count(void *userdata)
+static bool foreign; /* as last told */
+
+static void count(void *userdata, bool is_foreign)
 {
     ++*(int *) userdata;
+    foreign = is_foreign;
     uv_stop(&loop);
+}
+
+static void change(int fd, const char *revision, int *changes)
+{
+    *changes = 0;
+    cr_assert_eq(fs_write_all(fd, revision, strlen(revision)), 0);
+    run_until(changes);
 }
 
 Test(kernel, a_new_revision_is_noticed)
@@ -315,6 +325,58 @@ Test(kernel, a_new_revision_is_noticed)
     cr_assert_eq(fs_write_all(writer, "4\n", 2), 0);
     changes = 0;
     run_until(&changes);
+}
+
+Test(kernel, own_writes_are_told_from_those_of_others)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *path = path_of("fs/revision");
+    struct outcome load = {0};
+    int changes = 0;
+
+    make_fifo("fs/revision");
+    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+
+    kernel_load(kernel, "x", 1, record, &load);
+    run_until(&load.calls);
+    change(writer, "2\n", &changes);
+    cr_assert_not(foreign);
+    change(writer, "3\n", &changes);
+    cr_assert(foreign);
+    change(writer, "4\n", &changes);
+    cr_assert(foreign, "until all is read back");
+    kernel_settle(kernel);
+    change(writer, "5\n", &changes);
+    cr_assert(foreign);
+    kernel_settle(kernel);
+    load.calls = 0;
+    kernel_load(kernel, "x", 1, record, &load);
+    run_until(&load.calls);
+    change(writer, "7\n", &changes);
+    cr_assert(foreign, "one of the two is not ours");
+}
+
+Test(kernel, what_others_do_during_a_write_is_told_at_its_end)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *path = path_of("fs/revision"), *replace = path_of("fs/.replace");
+    struct outcome load = {0};
+    int changes = 0;
+
+    make_fifo("fs/revision");
+    make_fifo("fs/.replace");
+    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    kernel_load(kernel, "x", 1, record, &load);
+    change(writer, "2\n", &changes);
+    cr_assert_not(foreign, "it may be the write that runs");
+    cr_assert_eq(fs_write_all(writer, "3\n", 2), 0);
+    _cleanup_close_ int reader = open(replace, O_RDONLY | O_CLOEXEC);
+    run_until(&load.calls);
+    cr_assert(foreign);
 }
 
 Test(kernel, a_revision_that_cannot_be_watched_is_an_error)

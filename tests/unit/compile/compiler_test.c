@@ -18,6 +18,7 @@
 #include "lib/base/loop.h"
 #include "lib/compile/compile.h"
 #include "lib/compile/features.h"
+#include "lib/compile/parser.h"
 #include "lib/compile/sandbox.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
@@ -153,11 +154,11 @@ Test(compiler, its_identity_follows_the_includes)
     cr_assert_str_neq(compiler_id(before), compiler_id(after));
     cr_assert_str_eq(features_id(compiler_features(before)), features_id(compiler_features(after)));
 
-    cr_assert_eq(compiler_refresh(before, NULL), 0);
+    cr_assert_eq(compiler_refresh(before, 0, NULL), 0);
     cr_assert_str_eq(compiler_id(before), compiler_id(after));
     /* The same content in a new file is the same compiler. */
     put(file, "@{A}=b\n", 7, 0644);
-    cr_assert_eq(compiler_refresh(before, NULL), 0);
+    cr_assert_eq(compiler_refresh(before, 0, NULL), 0);
     cr_assert_str_eq(compiler_id(before), compiler_id(after));
 }
 
@@ -244,10 +245,39 @@ Test(compiler, a_new_parser_is_met_anew)
 
     cr_assert_str_eq(compiler_parser_version(compiler), old);
     _cleanup_free_ char *new = put_parser(path, '2');
-    cr_assert_eq(compiler_refresh(compiler, NULL), 0);
+    cr_assert_eq(compiler_refresh(compiler, 0, NULL), 0);
     cr_assert_str_eq(compiler_parser_version(compiler), new);
     cr_assert_str_neq(compiler_parser_version(compiler), old);
     cr_assert_str_neq(compiler_id(compiler), id);
+}
+
+Test(compiler, what_a_start_has_found_out_the_next_one_knows)
+{
+    _cleanup_free_ char *tunable = make_includes("");
+    _cleanup_free_ char *path = xasprintf("%s/parser", root), *cache = xasprintf("%s/cache", root);
+    const struct compiler_options options = {
+        .features = FEATURES,
+        .includes = root,
+        .parser = path,
+        .cache = cache,
+    };
+    _cleanup_free_ char *version = put_parser(path, '1');
+
+    _cleanup_(compiler_freep) struct compiler *first = open_compiler(&options);
+    /* It cannot run any more, and need not. */
+    cr_assert_eq(chmod(path, 0444), 0);
+    _cleanup_(compiler_freep) struct compiler *second = open_compiler(&options);
+    cr_assert_str_eq(compiler_id(second), compiler_id(first));
+    cr_assert_str_eq(compiler_parser_version(second), version);
+    cr_assert_eq(compiler_parser(second)->may_fork, compiler_parser(first)->may_fork);
+
+    /* Other includes are another compiler with the same parser. */
+    put(tunable, "@{A}=b\n", 7, 0644);
+    _cleanup_(compiler_freep) struct compiler *third = open_compiler(&options);
+    cr_assert_str_neq(compiler_id(third), compiler_id(first));
+    _cleanup_free_ char *other _unused_ = put_parser(path, '2');
+    cr_assert_eq(chmod(path, 0444), 0);
+    assert_unavailable(&options, "cannot execute");
 }
 
 Test(compiler, what_is_gone_is_named_and_may_come_back)

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/files_watch.h"
+
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/policy/marker.h"
+
+/* How often a folder that cannot be watched is tried again. */
+#define RETRY_MS 10000
+
+struct files_watch {
+    uv_loop_t *loop;
+    char *folder;
+    files_watch_fn fn;
+    void *userdata;
+    uv_fs_event_t *watch;
+    struct loop_timer *retry;
+    bool told; /* that it cannot be watched */
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void stop(struct files_watch *watch)
+{
+    if (watch->watch)
+        uv_close((uv_handle_t *) TAKE_PTR(watch->watch), on_closed);
+}
+
+static void on_event(uv_fs_event_t *handle, const char *file, int events _unused_, int status)
+{
+    struct files_watch *watch = handle->data;
+    _cleanup_free_ char *object = file ? marker_object_of_file(file) : NULL;
+
+    if (status < 0) {
+        stop(watch);
+        loop_timer_start(watch->retry, RETRY_MS);
+    } else if (object) {
+        watch->fn(watch->userdata, object);
+    } else if (file && strcmp(file, strrchr(watch->folder, '/') + 1) == 0) {
+        /* The folder itself was moved away or removed. */
+        stop(watch);
+        loop_timer_start(watch->retry, 0);
+    }
+}
+
+static void try_watch(void *userdata)
+{
+    struct files_watch *watch = userdata;
+
+    watch->watch = xcalloc(1, sizeof(*watch->watch));
+    int r = uv_fs_event_init(watch->loop, watch->watch);
+    if (r < 0) {
+        free(TAKE_PTR(watch->watch));
+    } else {
+        watch->watch->data = watch;
+        r = uv_fs_event_start(watch->watch, on_event, watch->folder, 0);
+    }
+    if (r >= 0)
+        return;
+    if (!watch->told)
+        log_info("the folder is not watched yet: files that go are missed only when the kernel's "
+                 "policy changes",
+                 "folder", watch->folder, "err", uv_strerror(r));
+    watch->told = true;
+    stop(watch);
+    loop_timer_start(watch->retry, RETRY_MS);
+}
+
+struct files_watch *files_watch_new(uv_loop_t *loop, const struct files *files, files_watch_fn fn,
+                                    void *userdata)
+{
+    struct files_watch *watch = xcalloc(1, sizeof(*watch));
+
+    watch->loop = loop;
+    watch->folder = xstrdup(files_folder(files));
+    watch->fn = fn;
+    watch->userdata = userdata;
+    watch->retry = loop_timer_new(loop, try_watch, watch);
+    try_watch(watch);
+    return watch;
+}
+
+void files_watch_free(struct files_watch *watch)
+{
+    if (!watch)
+        return;
+    stop(watch);
+    loop_timer_free(watch->retry);
+    free(watch->folder);
+    free(watch);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <uv.h>
+
+#include "agent/files.h"
+#include "lib/base/cleanup.h"
+
+/*
+ * Notices what happens to the ownership files between the agent's own looks at them: one that
+ * somebody removes is what keeps the host's tools from unloading its profiles.
+ */
+struct files_watch;
+
+/* A file of that object's was made, changed or removed; by us, too. */
+typedef void (*files_watch_fn)(void *userdata, const char *object);
+
+/* The folder need not be there yet. */
+struct files_watch *files_watch_new(uv_loop_t *loop, const struct files *files, files_watch_fn fn,
+                                    void *userdata);
+void files_watch_free(struct files_watch *watch);
+DEFINE_CLEANUP(struct files_watch *, files_watch_free)
