@@ -9,7 +9,7 @@
 
 #include "lib/base/alloc.h"
 
-static int fs_read_fd(int fd, const char *name, struct buf *out, struct error *err)
+int fs_read_fd(int fd, const char *name, struct buf *out, struct error *err)
 {
     char chunk[16384];
 

@@ -15,6 +15,8 @@
 /* Appends the file's content to `out`; -EFBIG when that would pass its ceiling.
  */
 _must_check_ int fs_read(int dir, const char *name, struct buf *out, struct error *err);
+/* The same of a descriptor; `name` is for messages. */
+_must_check_ int fs_read_fd(int fd, const char *name, struct buf *out, struct error *err);
 /* As fs_read(), of a regular file that is no symbolic link and has no second
  * hard link (-ELOOP, -EMLINK). */
 _must_check_ int fs_read_plain(int dir, const char *name, struct buf *out, struct error *err);
