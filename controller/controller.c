@@ -30,6 +30,7 @@
 
 struct controller {
     uv_loop_t *loop;
+    char *agent_namespace;
     struct kube_client *client;
     struct sources *sources;
     struct node_index *index;
@@ -38,6 +39,7 @@ struct controller {
     struct election *election;
     struct kube_recorder *recorder;
     struct reconciler *reconciler; /* while this replica leads and knows all */
+    struct history *history;       /* likewise */
     struct evictor *evictor;       /* likewise */
     struct metrics *metrics;
     struct health *health;
@@ -108,25 +110,47 @@ static void begin_evictions(struct controller *controller)
     kube_informer_each(options.reports, enqueue_report, controller);
 }
 
-static void begin_work(void *userdata)
+static void begin_history(struct controller *controller)
 {
-    struct controller *controller = userdata;
+    const struct history_options options = {
+        .client = controller->client,
+        .ns = controller->agent_namespace,
+        .profiles = sources_profiles(controller->sources),
+        .changed = enqueue,
+        .may_write = may_write,
+        .userdata = controller,
+    };
+
+    controller->history = history_new(&options);
+}
+
+static void begin_reconciling(struct controller *controller)
+{
     const struct kube_informer *profiles = sources_profiles(controller->sources);
     const struct reconciler_options options = {
         .client = controller->client,
         .profiles = profiles,
         .index = controller->index,
         .liveness = controller->liveness,
+        .history = controller->history,
         .metrics = controller->metrics,
         .recorder = controller->recorder,
         .may_write = may_write,
         .userdata = controller,
     };
 
-    if (!sources_synced(controller->sources) || !election_leads(controller->election))
-        return;
     controller->reconciler = reconciler_new(&options);
     kube_informer_each(profiles, enqueue_profile, controller);
+}
+
+static void begin_work(void *userdata)
+{
+    struct controller *controller = userdata;
+
+    if (!sources_synced(controller->sources) || !election_leads(controller->election))
+        return;
+    begin_history(controller);
+    begin_reconciling(controller);
     begin_evictions(controller);
 }
 
@@ -135,6 +159,7 @@ static void end_work(void *userdata)
     struct controller *controller = userdata;
 
     reconciler_free(TAKE_PTR(controller->reconciler));
+    history_free(TAKE_PTR(controller->history));
     evictor_free(TAKE_PTR(controller->evictor));
     controller_metrics_remove_profiles(controller->metrics);
 }
@@ -281,6 +306,7 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     int r;
 
     controller->loop = loop;
+    controller->agent_namespace = xstrdup(options->agent_namespace);
     controller->metrics = controller_metrics_new();
     create_validator(controller, options);
     r = controller_connect(controller, options, err);
@@ -336,6 +362,7 @@ void controller_free(struct controller *controller)
         return;
     server_free(controller->server);
     reconciler_free(controller->reconciler);
+    history_free(controller->history);
     evictor_free(controller->evictor);
     election_free(controller->election);
     sources_free(controller->sources);
@@ -346,6 +373,7 @@ void controller_free(struct controller *controller)
     liveness_free(controller->liveness);
     health_free(controller->health);
     metrics_free(controller->metrics);
+    free(controller->agent_namespace);
     free(controller);
 }
 

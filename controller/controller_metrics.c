@@ -41,6 +41,14 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .type = METRIC_COUNTER,
             .labels = {"outcome"},
         },
+    [METRIC_ROLLOUT_WRITES] =
+        {
+            .name = "apparmor_controller_rollout_writes_total",
+            .help = "Writes that publish a step of a rollout, by outcome: ok, conflict, gone, "
+                    "error.",
+            .type = METRIC_COUNTER,
+            .labels = {"outcome"},
+        },
     [METRIC_RECONCILE_SECONDS] =
         {
             .name = "apparmor_controller_reconcile_duration_seconds",

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "controller/rollout.h"
+
 /* kubectl keeps a copy of the whole object there. */
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -56,6 +58,19 @@ static void read_finalizers(struct profile_spec *spec, const cJSON *finalizers)
     }
 }
 
+static void read_rollout(struct profile_spec *spec, const cJSON *projected)
+{
+    const cJSON *annotations = json_get(projected, "metadata", "annotations");
+    const char *strategy = json_string(projected, "spec", "rollout", "strategy");
+
+    spec->rollout = json_get(projected, "spec", "rollout");
+    spec->progressive = strategy && strcmp(strategy, "Progressive") == 0;
+    spec->rollout_paused = json_bool(json_get(spec->rollout, "paused"), false);
+    spec->rollout_published = json_string(annotations, POLICY_ROLLOUT_ANNOTATION);
+    spec->rollout_resume = json_string(annotations, ROLLOUT_RESUME);
+    spec->rollout_skip = json_string(annotations, ROLLOUT_SKIP);
+}
+
 void profile_spec_read(struct profile_spec *spec, const cJSON *projected)
 {
     const char *revision = json_string(projected, "spec", "revision");
@@ -72,4 +87,5 @@ void profile_spec_read(struct profile_spec *spec, const cJSON *projected)
         .invalid_message = json_string(projected, "spec", "invalid", "message"),
     };
     read_finalizers(spec, json_get(projected, "metadata", "finalizers"));
+    read_rollout(spec, projected);
 }

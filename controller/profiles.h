@@ -27,11 +27,17 @@ struct profile_spec {
     const char *name;
     int64_t generation;
     bool deleting;
-    bool protected;             /* has PROFILE_FINALIZER */
-    bool forced;                /* by PROFILE_FORCE_DELETE */
-    const char *held_by;        /* another finalizer, or NULL */
-    const char *revision;       /* "" when invalid */
-    const cJSON *selector;      /* NULL: every node */
+    bool protected;        /* has PROFILE_FINALIZER */
+    bool forced;           /* by PROFILE_FORCE_DELETE */
+    const char *held_by;   /* another finalizer, or NULL */
+    const char *revision;  /* "" when invalid */
+    const cJSON *selector; /* NULL: every node */
+    bool progressive;      /* spec.rollout.strategy */
+    bool rollout_paused;   /* spec.rollout.paused */
+    const cJSON *rollout;  /* spec.rollout, or NULL */
+    /* Annotations: what was published of a rollout (lib/policy/rollout.h), and by which people
+     * intervene (rollout.h); or NULL. */
+    const char *rollout_published, *rollout_resume, *rollout_skip;
     const char *invalid_reason; /* NULL: acceptable */
     const char *invalid_message;
 };

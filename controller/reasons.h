@@ -27,6 +27,16 @@
     X(INVALID, "Invalid", "Ready=False, Stalled=True or Reconciling=True",                        \
       "The text was refused; what was loaded before stays. Condition Valid says why.",            \
       "Correct spec.policy at the line that the message names.")                                  \
+    X(ROLLOUT_PROGRESSING, "RolloutProgressing", "Ready=False, Reconciling=True",                 \
+      "The rollout of this text has not come to all nodes; the others keep the one before.",      \
+      "Wait, or change its pace: see status.rollout and docs/rollout.md.")                        \
+    X(ROLLOUT_PAUSED, "RolloutPaused", "Ready=False, Reconciling=True",                           \
+      "spec.rollout.paused stops the rollout where it is.", "Take spec.rollout.paused away.")     \
+    X(ROLLOUT_HALTED, "RolloutHalted", "Ready=False, Stalled=True",                               \
+      "Too many of the nodes that have the text already failed: it goes to no more of them.",     \
+      "Correct spec.policy, or put its previous text back, or resume: see docs/rollout.md.")      \
+    X(ROLLOUT_STEP, "RolloutStep", "(Events only)", "The rollout has gone on to more nodes.",     \
+      "Nothing.")                                                                                 \
     X(TERMINATING, "Terminating", "Ready=False",                                                  \
       "The object is being deleted; nodes keep the profile while processes use it.",              \
       "Delete the pods that use it, or wait; annotation apparmor.io/force-delete=true lets the "  \

@@ -10,6 +10,7 @@
 #include "controller/patch.h"
 #include "controller/protection.h"
 #include "controller/resources.h"
+#include "controller/rollout_look.h"
 #include "controller/rollup.h"
 #include "controller/transitions.h"
 #include "lib/base/alloc.h"
@@ -59,6 +60,8 @@ struct look {
     const cJSON *old; /* status */
     struct profile_spec spec;
     struct holders holders; /* while it is being deleted */
+    struct rollout rollout; /* of one that is valid and not being deleted */
+    bool rolls_out;         /* there is that */
     struct protection protection;
 };
 
@@ -67,7 +70,8 @@ struct write {
     struct kube_request *request;
     struct kube_work *work;
     char *profile;
-    cJSON *status; /* NULL: of finalizers */
+    cJSON *status;                 /* NULL: of metadata, … */
+    enum controller_metric metric; /* … which, this tells */
     uint64_t began_ms, again_ms;
     /* To be told when the write has succeeded. */
     struct transition_list transitions;
@@ -173,10 +177,9 @@ static void status_written(struct write *write, struct record *record, const cha
     record->written_version = xstrdup(version);
 }
 
-static void finalizers_written(const struct write *write, struct record *record,
-                               const char *version)
+static void metadata_written(const struct write *write, struct record *record, const char *version)
 {
-    log_debug("finalizers written", "profile", write->profile);
+    log_debug("metadata written", "profile", write->profile);
     free(record->awaited);
     record->awaited = xstrdup(version);
 }
@@ -193,7 +196,6 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
     struct reconciler *reconciler = write->reconciler;
     struct record *record = record_get(reconciler, write->profile);
     struct kube_result result = again_after(write->again_ms);
-    enum controller_metric metric = write->status ? METRIC_STATUS_WRITES : METRIC_FINALIZER_WRITES;
     const char *outcome = "ok";
 
     record->write = NULL;
@@ -206,11 +208,11 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
         if (write->status)
             status_written(write, record, kube_object_resource_version(object));
         else
-            finalizers_written(write, record, kube_object_resource_version(object));
+            metadata_written(write, record, kube_object_resource_version(object));
         reconciler_observed(reconciler,
                             kube_informer_get(reconciler->options.profiles, NULL, write->profile));
     }
-    metrics_add(reconciler->options.metrics, metric, 1, (const char *const[]){outcome});
+    metrics_add(reconciler->options.metrics, write->metric, 1, (const char *const[]){outcome});
     finish(reconciler, write->work, write->began_ms, result);
     write_free(write);
 }
@@ -227,12 +229,14 @@ static cJSON *write_body(const struct look *look)
     return body;
 }
 
-static void write_begin(const struct look *look, struct write *write, const cJSON *body)
+static void write_begin(const struct look *look, struct write *write, enum controller_metric metric,
+                        const cJSON *body)
 {
     const struct kube_write_options options = {.field_manager = FIELD_MANAGER};
     struct reconciler *reconciler = look->reconciler;
 
     write->reconciler = reconciler;
+    write->metric = metric;
     write->work = look->work;
     write->profile = xstrdup(look->spec.name);
     write->began_ms = look->began_ms;
@@ -251,7 +255,7 @@ static void write_status(const struct look *look, struct write *write, cJSON *pa
     record->wrote = true;
     record->wrote_ms = look->began_ms;
     record_forget_written(record);
-    write_begin(look, write, body);
+    write_begin(look, write, METRIC_STATUS_WRITES, body);
 }
 
 /*
@@ -269,7 +273,27 @@ static void write_finalizers(const struct look *look)
                                  &look->holders, &write->transitions);
     json_add(cJSON_GetObjectItemCaseSensitive(body, "metadata"), "finalizers",
              protection_finalizers(kube_object_json(look->profile), act == PROTECTION_ADD));
-    write_begin(look, write, body);
+    write_begin(look, write, METRIC_FINALIZER_WRITES, body);
+}
+
+/* One step, at one write, however many nodes there are. */
+static void write_rollout(const struct look *look)
+{
+    _cleanup_json_ cJSON *body = write_body(look);
+    struct write *write = xcalloc(1, sizeof(*write));
+    const struct rollout *rollout = &look->rollout;
+    _cleanup_free_ char *text = NULL;
+    cJSON *annotations =
+        json_add_object(cJSON_GetObjectItemCaseSensitive(body, "metadata"), "annotations");
+
+    if (rollout->publish == ROLLOUT_PUBLISH_REMOVAL) {
+        json_add(annotations, POLICY_ROLLOUT_ANNOTATION, cJSON_CreateNull());
+    } else {
+        text = policy_rollout_print(&rollout->next);
+        json_add_string(annotations, POLICY_ROLLOUT_ANNOTATION, text);
+        transitions_find_step(&rollout->next, &write->transitions);
+    }
+    write_begin(look, write, METRIC_ROLLOUT_WRITES, body);
 }
 
 /* --- deciding ----------------------------------------------------------------- */
@@ -304,6 +328,16 @@ static void record_know(struct record *record, const struct kube_object *profile
     record->deletion = (struct deletion_watch){0};
 }
 
+/* When to look again, changes or not; 0: need not. */
+static uint64_t again_ms(const struct look *look)
+{
+    uint64_t protection_ms = look->protection.again_ms, rollout_ms = look->rollout.again_ms;
+
+    if (protection_ms == 0 || rollout_ms == 0)
+        return protection_ms + rollout_ms;
+    return protection_ms < rollout_ms ? protection_ms : rollout_ms;
+}
+
 /* The write that would make the status into this, with what there is to be told; takes ownership.
  */
 static struct write *write_new(const struct look *look, cJSON *status)
@@ -315,7 +349,7 @@ static struct write *write_new(const struct look *look, cJSON *status)
                                          .new = status};
 
     write->status = status;
-    write->again_ms = look->protection.again_ms;
+    write->again_ms = again_ms(look);
     write->news = look->record->news;
     transitions_find(&change, &write->news, &write->transitions);
     return write;
@@ -336,6 +370,7 @@ static void reconcile_status(const struct look *look)
     const struct rollup rollup = {.profile = &look->spec,
                                   .tally = look->tally,
                                   .holders = look->spec.deleting ? &look->holders : NULL,
+                                  .rollout = look->rolls_out ? &look->rollout : NULL,
                                   .old = look->old,
                                   .now_ms = clock_realtime_ms()};
     _cleanup_json_ cJSON *status = rollup_status(&rollup), *patch = merge_patch(look->old, status);
@@ -344,7 +379,20 @@ static void reconcile_status(const struct look *look)
     if (patch && may_write(look->reconciler))
         write_status(look, write_new(look, TAKE_PTR(status)), TAKE_PTR(patch));
     else
-        look_done(look, look->protection.again_ms);
+        look_done(look, again_ms(look));
+}
+
+static void look_at_rollout(struct look *look)
+{
+    const struct reconciler_options *options = &look->reconciler->options;
+    const struct rollout_sources sources = {.index = options->index,
+                                            .liveness = options->liveness,
+                                            .history = options->history};
+
+    look->rolls_out = !look->spec.deleting && !look->spec.invalid_reason;
+    if (look->rolls_out)
+        rollout_look(&sources, look->profile, &look->spec, look->old, look->began_ms,
+                     &look->rollout);
 }
 
 static void look_init(struct look *look)
@@ -361,11 +409,12 @@ static void look_init(struct look *look)
                      look->began_ms);
     look->protection = protection_decide(&look->spec, look->spec.deleting ? &look->holders : NULL,
                                          &look->record->deletion, look->began_ms);
+    look_at_rollout(look);
 }
 
 static void act(const struct look *look)
 {
-    uint64_t wait_ms = time_to_wait(look), again_ms = look->protection.again_ms;
+    uint64_t wait_ms = time_to_wait(look), later_ms = again_ms(look);
 
     switch (look->protection.act) {
     case PROTECTION_ADD:
@@ -378,10 +427,12 @@ static void act(const struct look *look)
         break;
     case PROTECTION_NONE:
     case PROTECTION_WAIT:
-        if (!look->protection.tells)
-            look_done(look, again_ms);
+        if (look->rollout.publish != ROLLOUT_PUBLISH_NOTHING && may_write(look->reconciler))
+            write_rollout(look);
+        else if (!look->protection.tells)
+            look_done(look, later_ms);
         else if (wait_ms > 0)
-            look_done(look, again_ms > 0 && again_ms < wait_ms ? again_ms : wait_ms);
+            look_done(look, later_ms > 0 && later_ms < wait_ms ? later_ms : wait_ms);
         else
             reconcile_status(look);
         break;
@@ -431,7 +482,9 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
         return;
     }
     look_init(&look);
+    history_keep(reconciler->options.history, look.profile);
     act(&look);
+    rollout_done(&look.rollout);
 }
 
 /* --- life ------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "controller/history.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "lib/base/metrics.h"
@@ -26,6 +27,7 @@ struct reconciler_options {
     const struct kube_informer *profiles;
     const struct node_index *index;
     const struct liveness *liveness;
+    struct history *history;
     struct metrics *metrics;
     struct kube_recorder *recorder; /* or NULL: nobody is told of what changes */
     uint64_t interval_ms;           /* between two writes of one profile; 0: 1 s */

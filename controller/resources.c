@@ -23,3 +23,11 @@ const struct kube_resource resource_namespaces = {
     .plural = "namespaces",
     .kind = "Namespace",
 };
+
+const struct kube_resource resource_revisions = {
+    .group = "apps",
+    .version = "v1",
+    .plural = "controllerrevisions",
+    .kind = "ControllerRevision",
+    .namespaced = true,
+};

@@ -158,12 +158,30 @@ static void judge_nodes(struct verdict *verdict, const struct tally *tally)
     message_add_disabled(verdict->message, tally);
 }
 
+static void judge_rollout(struct verdict *verdict, const struct rollup *rollup)
+{
+    const struct rollout *rollout = rollup->rollout;
+
+    verdict->ready = CONDITION_FALSE;
+    verdict->outlook = rollout->state == ROLLOUT_HALTED ? OUTLOOK_STALLED : OUTLOOK_RECONCILING;
+    if (rollout->state == ROLLOUT_HALTED)
+        verdict->reason = REASON_ROLLOUT_HALTED;
+    else if (rollout->state == ROLLOUT_PAUSED)
+        verdict->reason = REASON_ROLLOUT_PAUSED;
+    else
+        verdict->reason = REASON_ROLLOUT_PROGRESSING;
+    (void) buf_add_string(verdict->message, buf_string(&rollout->message));
+    message_add_failures(verdict->message, rollup->tally);
+}
+
 static void judge(struct verdict *verdict, const struct rollup *rollup)
 {
     if (rollup->profile->deleting)
         judge_terminating(verdict, rollup);
     else if (rollup->profile->invalid_reason)
         judge_invalid_spec(verdict, rollup->profile);
+    else if (rollup->rollout && rollup->rollout->state != ROLLOUT_COMPLETE)
+        judge_rollout(verdict, rollup);
     else if (tally_selected(rollup->tally) == 0)
         judge_nobody(verdict, rollup->tally);
     else
@@ -241,6 +259,16 @@ static void rollup_add_conditions(cJSON *status, const struct rollup *rollup)
     condition_add(conditions, &valid, generation, old, rollup->now_ms);
 }
 
+/* While nobody decides about it, it stays where it was. */
+static void rollup_add_rollout(cJSON *status, const struct rollup *rollup)
+{
+    const cJSON *json =
+        rollup->rollout ? rollup->rollout->status : json_get(rollup->old, "rollout");
+
+    if (json && rollup->profile->progressive)
+        json_add(status, "rollout", cJSON_Duplicate(json, true));
+}
+
 cJSON *rollup_status(const struct rollup *rollup)
 {
     cJSON *status = cJSON_CreateObject();
@@ -251,6 +279,7 @@ cJSON *rollup_status(const struct rollup *rollup)
     rollup_add_loaded(status, rollup);
     rollup_add_nodes(status, rollup->tally);
     rollup_add_failures(status, rollup->tally);
+    rollup_add_rollout(status, rollup);
     rollup_add_conditions(status, rollup);
     return status;
 }

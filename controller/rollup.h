@@ -5,6 +5,7 @@
 
 #include "controller/holders.h"
 #include "controller/profiles.h"
+#include "controller/rollout.h"
 #include "controller/tally.h"
 #include "lib/base/json.h"
 
@@ -27,6 +28,7 @@ struct rollup {
     const struct profile_spec *profile;
     const struct tally *tally;
     const struct holders *holders; /* of one that is being deleted; may be NULL */
+    const struct rollout *rollout; /* of one that is valid and not being deleted; or NULL */
     const cJSON *old;              /* the status that the object has, or NULL */
     int64_t now_ms;                /* since the epoch */
 };

@@ -86,6 +86,11 @@ static bool is_news(const struct status_change *change, const struct good_news *
         /* When nodes have refused it, they are told of one by one. */
         return json_int(json_get(change->new, "nodes", "failed"), 0) == 0 &&
                (reason != before || is_new_generation(change));
+    case REASON_ROLLOUT_PROGRESSING:
+        return is_new_generation(change);
+    case REASON_ROLLOUT_HALTED:
+    case REASON_ROLLOUT_PAUSED:
+        return reason != before || is_new_generation(change);
     case REASON_TERMINATING:
         return reason != before;
     default:
@@ -100,10 +105,11 @@ static void tell_ready(const struct status_change *change, struct good_news *new
     enum reason reason = ready_reason(change->new);
 
     if (is_news(change, news))
-        add(list, reason == REASON_INVALID, json_string(ready, "reason"), "%s",
-            json_string(ready, "message"));
+        add(list, reason == REASON_INVALID || reason == REASON_ROLLOUT_HALTED,
+            json_string(ready, "reason"), "%s", json_string(ready, "message"));
     /* After a failure, that all is well is news again. */
-    if (is_good(reason) || reason == REASON_INVALID || reason == REASON_NODES_FAILED)
+    if (is_good(reason) || reason == REASON_INVALID || reason == REASON_NODES_FAILED ||
+        reason == REASON_ROLLOUT_HALTED)
         *news = good_news_of(change->new);
 }
 
@@ -223,6 +229,16 @@ static void tell_recoveries(const struct status_change *change, struct transitio
     if (count > 0)
         add(list, false, reason_name(REASON_NODE_RECOVERED), "%s%s %s loaded it after a failure",
             first, others, count == 1 ? "has" : "have");
+}
+
+/* --- rollouts ------------------------------------------------------------------------ */
+
+void transitions_find_step(const struct policy_rollout *next, struct transition_list *ret)
+{
+    *ret = (struct transition_list){0};
+    if (strcmp(next->revision, next->previous) != 0)
+        add(ret, false, reason_name(REASON_ROLLOUT_STEP), "revision %s goes to %u %% of the nodes",
+            next->revision, next->percent);
 }
 
 /* --- the end ----------------------------------------------------------------------- */

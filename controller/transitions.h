@@ -5,6 +5,7 @@
 #include "controller/nodes.h"
 #include "controller/reasons.h"
 #include "lib/base/json.h"
+#include "lib/policy/rollout.h"
 
 /*
  * What people are told, by Events, when the status of an AppArmorProfile changes: a new generation
@@ -49,6 +50,10 @@ bool transitions_told_deletion(const cJSON *status);
  */
 void transitions_find_release(bool forced, bool waited, const struct holders *holders,
                               struct transition_list *ret);
+
+/* What is published of a rollout; that it is complete, Ready tells. The caller releases the list.
+ */
+void transitions_find_step(const struct policy_rollout *next, struct transition_list *ret);
 
 /* `*news` is brought up to date. The caller releases the list. */
 void transitions_find(const struct status_change *change, struct good_news *news,

@@ -306,6 +306,10 @@ agent_without_rights_elsewhere() {
     while read -r verb resource namespace; do
         may_not agent-node-1 "$verb" "$resource" "$namespace"
     done <<'END'
+list controllerrevisions.apps apparmor-system
+create controllerrevisions.apps apparmor-system
+patch controllerrevisions.apps apparmor-system
+get controllerrevisions.apps default
 get secrets apparmor-system
 list secrets kube-system
 create secrets default

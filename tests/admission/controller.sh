@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What the controller's token may do: read Nodes and both kinds, write the status of AppArmorProfiles and its finalizer
-# on them, Events, and the Lease that its replicas share, follow the pods of its namespace, and look at and evict a pod
+# and rollout on them, the texts that they had, Events, and the Lease that its replicas share, follow the pods of its namespace, and look at and evict a pod
 # that it knows the name of.
 
 suite_controller() {
@@ -21,6 +21,11 @@ patch apparmorprofiles.apparmor.io
 patch apparmorprofiles.apparmor.io/status
 list pods apparmor-system
 watch pods apparmor-system
+list controllerrevisions.apps apparmor-system
+watch controllerrevisions.apps apparmor-system
+create controllerrevisions.apps apparmor-system
+patch controllerrevisions.apps apparmor-system
+delete controllerrevisions.apps apparmor-system
 create leases.coordination.k8s.io apparmor-system
 create events default
 patch events default
@@ -31,6 +36,7 @@ create pods/eviction default
 END
     controller_requests
     controller_lease
+    controller_history
     while read -r verb resource namespace; do
         may_not controller "$verb" "$resource" "$namespace"
     done <<'END'
@@ -51,6 +57,9 @@ get leases.coordination.k8s.io apparmor-system
 patch leases.coordination.k8s.io apparmor-system
 list leases.coordination.k8s.io apparmor-system
 delete leases.coordination.k8s.io apparmor-system
+create controllerrevisions.apps default
+list controllerrevisions.apps kube-system
+patch daemonsets.apps apparmor-system
 get secrets apparmor-system
 list secrets kube-system
 get configmaps kube-system
@@ -106,7 +115,8 @@ probe_finalizers() { as admin get aap probe -o json | jq -c '.metadata.finalizer
 
 controller_finalizers() {
     local what patch policy=controller-api.apparmor.io ours=apparmor.io/profile-protection
-    patch_probe admin '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}' >/dev/null
+    patch_probe admin '{"metadata": {"finalizers": ["example.com/a", "example.com/b"],
+        "annotations": {"example.com/note": "mine"}}}' >/dev/null
     while IFS='|' read -r what patch; do
         refused "$(by_policy $policy 'the controller may not change')" "the controller may not change $what" \
             patch_probe controller "$patch"
@@ -130,9 +140,52 @@ END
         patch_probe agent-node-1 '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}'
     refused "$(by_rbac patch apparmorprofiles)" 'nor ask for it to be removed by force' \
         patch_probe agent-node-1 '{"metadata": {"annotations": {"apparmor.io/force-delete": "true"}}}'
+    allowed 'the controller publishes how far a rollout is' patch_probe controller \
+        '{"metadata": {"annotations": {"apparmor.io/rollout": "{}"}}}'
+    allowed 'and something else' patch_probe controller '{"metadata": {"annotations": {"apparmor.io/rollout": "1"}}}'
+    refused "$(by_policy $policy 'the controller may not change')" 'the controller may not take all annotations away' \
+        patch_probe controller '{"metadata": {"annotations": null}}'
+    allowed 'but that one' patch_probe controller '{"metadata": {"annotations": {"apparmor.io/rollout": null}}}'
     allowed 'the controller takes it away' patch_probe controller \
         '{"metadata": {"finalizers": ["example.com/a", "example.com/b"]}}'
     patch_probe admin '{"metadata": {"finalizers": null}}' >/dev/null
+}
+
+text_kept() { # NAME LABELS-JSON
+    printf '{"apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 1, "data": {"spec": {"policy": "x"}},
+        "metadata": {"name": "%s", "namespace": "apparmor-system", "labels": %s, "ownerReferences": [
+            {"apiVersion": "apparmor.io/v1alpha1", "kind": "AppArmorProfile", "name": "probe", "uid": "%s"}]}}' \
+        "$1" "$2" "$(as admin get aap probe -o jsonpath='{.metadata.uid}')"
+}
+controller_history() {
+    local policy=controller-history.apparmor.io ours='{"apparmor.io/profile": "probe"}'
+    local rule='the controller may write only ControllerRevisions that keep texts' text other
+    text=$(text_kept probe-1 "$ours" | manifest text)
+    other=$(text_kept probe-2 '{"app": "agent"}' | manifest other)
+    allowed 'the controller keeps a text' as controller create -f "$text"
+    refused "$(by_policy $policy "$rule")" 'the controller creates no ControllerRevision of a DaemonSet' \
+        as controller create -f "$other"
+    as admin create -f "$other" >/dev/null
+    refused "$(by_policy $policy "$rule")" 'nor changes one' \
+        patch_revision probe-2 '{"revision": 7}'
+    refused "$(by_policy $policy "$rule")" 'not even by taking it for its own' \
+        patch_revision probe-2 '{"metadata": {"labels": {"apparmor.io/profile": "probe"}, "ownerReferences": null}}'
+    refused "$(by_policy $policy "$rule")" 'nor deletes one' as controller delete -n apparmor-system controllerrevision probe-2
+    allowed 'the controller gives a text another number' patch_revision probe-1 '{"revision": 7}'
+    refused 'field is immutable' 'nobody changes a text that is kept' \
+        patch_revision probe-1 '{"data": {"spec": {"policy": "other"}}}'
+    allowed 'an agent reads it' as agent-node-1 get -n apparmor-system controllerrevision probe-1
+    allowed 'the controller drops it' as controller delete -n apparmor-system controllerrevision probe-1
+    as admin delete -n apparmor-system controllerrevision probe-2 >/dev/null
+}
+patch_revision() { # NAME MERGE-PATCH: (`kubectl patch` reads first, which the controller may not.)
+    local server token
+    server=$(as controller config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+    token=$(as controller config view --raw --minify -o jsonpath='{.users[0].user.token}')
+    [ -n "$token" ] || token=$(<"$(as controller config view --raw --minify -o jsonpath='{.users[0].user.tokenFile}')")
+    curl -sS --fail-with-body --max-time 10 -k -X PATCH -H "Authorization: Bearer $token" \
+        -H 'Content-Type: application/merge-patch+json' --data "$2" \
+        "$server/apis/apps/v1/namespaces/apparmor-system/controllerrevisions/$1"
 }
 
 lease() { # NAME NAMESPACE HOLDER
