@@ -15,7 +15,7 @@
 
 enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_PODS };
 
-/* Of the pods of deploy/agent-daemonset.yaml. */
+/* Of the pods of deploy/base/agent-daemonset.yaml. */
 #define AGENT_SELECTOR "app.kubernetes.io/name=apparmor-agent"
 
 struct source {
