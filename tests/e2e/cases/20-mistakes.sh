@@ -77,3 +77,83 @@ test_a_profile_that_the_node_has_from_elsewhere_is_not_touched() {
     expect_equal 'the foreign profile is still as it was' "$before" "$(kernel_digest node-1 e2e-foreign)"
     in_node node-1 sh -c 'echo "profile e2e-foreign { }" | apparmor_parser -R'
 }
+
+# Nodes choose themselves which of them comes first; the test finds out by what is published.
+rollout_profile() { # TEXT
+    jq -n --arg text "$1" '{apiVersion: "apparmor.io/v1alpha1", kind: "AppArmorProfile", metadata: {name: "e2e-slow"},
+        spec: {policy: $text, rollout: {strategy: "Progressive", steps: [{percent: 50, pauseSeconds: 3600}]}}}' |
+        k apply --server-side -f -
+}
+rollout_state_is() { jsonpath_is aap/e2e-slow '{.status.rollout.state}' "$1"; }
+rollout_first_node() {
+    local published node
+    published=$(k get aap e2e-slow -o json | jq -r '.metadata.annotations["apparmor.io/rollout"]')
+    for node in node-1 node-2; do
+        [[ "$(printf '%s\n%s' "$node" "$(jq -r .revision <<<"$published")" | sha256sum | cut -c1-16)" \
+            > "$(jq -r .threshold <<<"$published")" ]] || echo "$node"
+    done
+}
+node_revision() { node_entry "$1" e2e-slow .revision; }
+node_revision_is() { [ "$(node_revision "$1")" = "$2" ]; }
+
+test_a_new_text_comes_to_one_node_first_and_halts_when_it_fails_there() {
+    local first other one two writes compiles
+    rollout_profile 'profile e2e-slow { file, deny /tmp/e2e-slow w, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-slow
+    one=$(k get aap e2e-slow -o jsonpath='{.status.revision}')
+
+    rollout_profile 'profile e2e-slow { file, deny /tmp/e2e-other w, }'
+    eventually 60 'the first node is done' rollout_state_is Pausing
+    two=$(k get aap e2e-slow -o jsonpath='{.status.revision}')
+    first=$(rollout_first_node)
+    case $first in
+    node-1) other=node-2 ;;
+    node-2) other=node-1 ;;
+    *) fail "of two nodes one is the first: «$first»" ;;
+    esac
+    expect_equal 'the first has the new text' "$two" "$(node_revision "$first")"
+    expect_equal 'the other the one before' "$one" "$(node_revision "$other")"
+    expect_equal 'and says why' 'Loaded RolloutPending' "$(node_entry "$other" e2e-slow '"\(.state) \(.reason)"')"
+    expect_equal 'the label is there' true "$(label "$other" profile-e2e-slow)"
+    confined_shell "$other" e2e-slow
+    shell_says 'echo x 2>/dev/null >/tmp/e2e-slow; echo $?' 1
+    shell_says 'echo x 2>/dev/null >/tmp/e2e-other; echo $?' 0
+
+    writes=$(agent_writes "$other")
+    agent_stop "$other"
+    agent_start "$other"
+    eventually 30 'the agent is ready' agent_ready "$other"
+    expect_equal 'API writes of a restart in the middle' "$writes" "$(agent_writes "$other")"
+    compiles=$(agent_metric "$other" apparmor_compiles_total)
+    expect_equal 'compiles of a restart in the middle' 0 "$compiles"
+    expect_equal 'its text is the one before' "$one" "$(node_revision "$other")"
+
+    # A node that comes new gets the text before, which it has never seen.
+    agent_stop "$other"
+    end_shell
+    in_node "$other" sh -c "echo 'profile e2e-slow { }' | apparmor_parser -R; rm /etc/apparmor.d/apparmor.io.e2e-slow.profile"
+    agent_start "$other"
+    eventually 30 'it is loaded there' in_kernel "$other" e2e-slow
+    eventually 30 'a new node has the text before' node_revision_is "$other" "$one"
+    confined_shell "$other" e2e-slow
+    shell_says 'echo x 2>/dev/null >/tmp/e2e-slow; echo $?' 1
+
+    k annotate aap e2e-slow "apparmor.io/rollout-skip=$two"
+    k wait --for=condition=Ready --timeout=60s aap/e2e-slow
+    expect_equal 'skipped, it is everywhere' "$two" "$(node_revision "$other")"
+    shell_says 'echo x 2>/dev/null >/tmp/e2e-slow; echo $?' 0
+    end_shell
+
+    rollout_profile 'profile e2e-slow { no such rule, }'
+    eventually 60 'it halts' rollout_state_is Halted
+    first=$(rollout_first_node)
+    expect_equal 'one node has tried' Failed "$(node_entry "$first" e2e-slow .state)"
+    expect_equal 'Ready says so' 'RolloutHalted' "$(k get aap e2e-slow -o json |
+        jq -r '.status.conditions[] | select(.type == "Ready").reason')"
+    for other in node-1 node-2; do
+        expect_equal "what confines on $other" "$two" "$(node_revision "$other")"
+    done
+    rollout_profile 'profile e2e-slow { file, deny /tmp/e2e-other w, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-slow
+    expect_equal 'the text before is everywhere at once' 'Complete' "$(k get aap e2e-slow -o jsonpath='{.status.rollout.state}')"
+}
