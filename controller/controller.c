@@ -9,6 +9,7 @@
 #include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
+#include "controller/reviews.h"
 #include "controller/sources.h"
 #include "controller/validator.h"
 #include "lib/base/alloc.h"
@@ -38,6 +39,7 @@ struct controller {
     struct validator *validator; /* on every replica: each answers webhooks */
     struct election *election;
     struct kube_recorder *recorder;
+    struct reviews *reviews;       /* as what follows */
     struct reconciler *reconciler; /* while this replica leads and knows all */
     struct history *history;       /* likewise */
     struct evictor *evictor;       /* likewise */
@@ -124,6 +126,19 @@ static void begin_history(struct controller *controller)
     controller->history = history_new(&options);
 }
 
+static void begin_reviews(struct controller *controller)
+{
+    const struct reviews_options options = {
+        .client = controller->client,
+        .profiles = sources_profiles(controller->sources),
+        .validator = controller->validator,
+        .decided = enqueue,
+        .userdata = controller,
+    };
+
+    controller->reviews = reviews_new(&options);
+}
+
 static void begin_reconciling(struct controller *controller)
 {
     const struct kube_informer *profiles = sources_profiles(controller->sources);
@@ -133,6 +148,7 @@ static void begin_reconciling(struct controller *controller)
         .index = controller->index,
         .liveness = controller->liveness,
         .history = controller->history,
+        .reviews = controller->reviews,
         .metrics = controller->metrics,
         .recorder = controller->recorder,
         .may_write = may_write,
@@ -150,6 +166,7 @@ static void begin_work(void *userdata)
     if (!sources_synced(controller->sources) || !election_leads(controller->election))
         return;
     begin_history(controller);
+    begin_reviews(controller);
     begin_reconciling(controller);
     begin_evictions(controller);
 }
@@ -160,6 +177,7 @@ static void end_work(void *userdata)
 
     reconciler_free(TAKE_PTR(controller->reconciler));
     history_free(TAKE_PTR(controller->history));
+    reviews_free(TAKE_PTR(controller->reviews));
     evictor_free(TAKE_PTR(controller->evictor));
     controller_metrics_remove_profiles(controller->metrics);
 }
@@ -363,6 +381,7 @@ void controller_free(struct controller *controller)
     server_free(controller->server);
     reconciler_free(controller->reconciler);
     history_free(controller->history);
+    reviews_free(controller->reviews);
     evictor_free(controller->evictor);
     election_free(controller->election);
     sources_free(controller->sources);

@@ -63,6 +63,8 @@ struct look {
     struct rollout rollout; /* of one that is valid and not being deleted */
     bool rolls_out;         /* there is that */
     struct protection protection;
+    struct opinion opinion;
+    uint64_t hold_ms; /* there may be one soon */
 };
 
 struct write {
@@ -298,6 +300,11 @@ static void write_rollout(const struct look *look)
 
 /* --- deciding ----------------------------------------------------------------- */
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static uint64_t time_to_wait(const struct look *look)
 {
     const struct record *record = look->record;
@@ -313,6 +320,7 @@ static uint64_t time_to_wait(const struct look *look)
 static void reconcile_gone(struct reconciler *reconciler, const char *profile)
 {
     map_remove(reconciler->records, profile);
+    reviews_forget(reconciler->options.reviews, profile);
     controller_metrics_remove_profile(reconciler->options.metrics, profile);
 }
 
@@ -371,6 +379,7 @@ static void reconcile_status(const struct look *look)
                                   .tally = look->tally,
                                   .holders = look->spec.deleting ? &look->holders : NULL,
                                   .rollout = look->rolls_out ? &look->rollout : NULL,
+                                  .opinion = &look->opinion,
                                   .old = look->old,
                                   .now_ms = clock_realtime_ms()};
     _cleanup_json_ cJSON *status = rollup_status(&rollup), *patch = merge_patch(look->old, status);
@@ -405,6 +414,11 @@ static void look_init(struct look *look)
     record_know(look->record, look->profile, look->old);
     profile_spec_read(&look->spec, json);
     if (look->spec.deleting)
+        look->opinion = opinion_of(look->old);
+    else if (!look->spec.invalid_reason)
+        look->hold_ms =
+            reviews_look(options->reviews, look->profile, &look->spec, look->old, &look->opinion);
+    if (look->spec.deleting)
         holders_find(&look->holders, options->index, options->liveness, look->spec.name,
                      look->began_ms);
     look->protection = protection_decide(&look->spec, look->spec.deleting ? &look->holders : NULL,
@@ -414,7 +428,7 @@ static void look_init(struct look *look)
 
 static void act(const struct look *look)
 {
-    uint64_t wait_ms = time_to_wait(look), later_ms = again_ms(look);
+    uint64_t wait_ms = later(time_to_wait(look), look->hold_ms), later_ms = again_ms(look);
 
     switch (look->protection.act) {
     case PROTECTION_ADD:

@@ -8,6 +8,7 @@
 #include "controller/history.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
+#include "controller/reviews.h"
 #include "lib/base/metrics.h"
 #include "lib/kube/client.h"
 #include "lib/kube/events.h"
@@ -28,6 +29,7 @@ struct reconciler_options {
     const struct node_index *index;
     const struct liveness *liveness;
     struct history *history;
+    struct reviews *reviews;
     struct metrics *metrics;
     struct kube_recorder *recorder; /* or NULL: nobody is told of what changes */
     uint64_t interval_ms;           /* between two writes of one profile; 0: 1 s */

@@ -137,6 +137,30 @@ static void judge_nobody(struct verdict *verdict, const struct tally *tally)
     message_add_none(verdict->message, tally);
 }
 
+/* Nothing that nodes may still report will make it right. */
+static bool is_hopeless(const struct rollup *rollup)
+{
+    const struct tally *tally = rollup->tally;
+
+    return rollup->opinion && rollup->opinion->result == OPINION_REFUSED &&
+           tally->counts[NODE_LOADED] == 0;
+}
+
+/* Before nodes say the same, or where there are none to say it. */
+static void judge_refused(struct verdict *verdict, const struct rollup *rollup)
+{
+    const struct tally *tally = rollup->tally;
+
+    verdict->ready = CONDITION_FALSE;
+    verdict->reason = REASON_INVALID;
+    verdict->outlook = OUTLOOK_STALLED;
+    if (tally_selected(tally) > 0) {
+        message_add_loaded(verdict->message, tally);
+        (void) buf_add_string(verdict->message, "; ");
+    }
+    (void) buf_add_string(verdict->message, rollup->opinion->message);
+}
+
 static void judge_nodes(struct verdict *verdict, const struct tally *tally)
 {
     size_t failed = tally->counts[NODE_FAILED], waiting = tally_waiting(tally);
@@ -180,6 +204,8 @@ static void judge(struct verdict *verdict, const struct rollup *rollup)
         judge_terminating(verdict, rollup);
     else if (rollup->profile->invalid_reason)
         judge_invalid_spec(verdict, rollup->profile);
+    else if (is_hopeless(rollup) && rollup->tally->counts[NODE_FAILED] == 0)
+        judge_refused(verdict, rollup);
     else if (rollup->rollout && rollup->rollout->state != ROLLOUT_COMPLETE)
         judge_rollout(verdict, rollup);
     else if (tally_selected(rollup->tally) == 0)
@@ -214,11 +240,16 @@ static const struct report *rollup_refusal(const struct tally *tally)
 static struct condition rollup_valid(const struct rollup *rollup)
 {
     const struct report *refusal = rollup_refusal(rollup->tally);
+    static const struct opinion none = {0};
+    const struct opinion *opinion = rollup->opinion ? rollup->opinion : &none;
     struct condition valid = {.type = "Valid", .status = CONDITION_FALSE};
 
     if (rollup->profile->invalid_reason) {
         valid.reason = rollup->profile->invalid_reason;
         valid.message = rollup->profile->invalid_message;
+    } else if (opinion_refuses(opinion)) {
+        valid.reason = opinion->reason;
+        valid.message = opinion->message;
     } else if (refusal) {
         valid.reason = refusal->reason;
         valid.message = refusal->message;
@@ -226,6 +257,10 @@ static struct condition rollup_valid(const struct rollup *rollup)
         valid.status = CONDITION_TRUE;
         valid.reason = reason_name(REASON_COMPILED);
         valid.message = "the policy compiles and loads";
+    } else if (opinion->result == OPINION_ACCEPTED) {
+        valid.status = CONDITION_TRUE;
+        valid.reason = reason_name(REASON_COMPILED);
+        valid.message = "the policy compiles";
     } else {
         valid.status = CONDITION_UNKNOWN;
         valid.reason = reason_name(REASON_NOT_COMPILED);
@@ -280,6 +315,8 @@ cJSON *rollup_status(const struct rollup *rollup)
     rollup_add_nodes(status, rollup->tally);
     rollup_add_failures(status, rollup->tally);
     rollup_add_rollout(status, rollup);
+    if (rollup->opinion)
+        opinion_add(status, rollup->opinion);
     rollup_add_conditions(status, rollup);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "controller/holders.h"
+#include "controller/opinion.h"
 #include "controller/profiles.h"
 #include "controller/rollout.h"
 #include "controller/tally.h"
@@ -29,6 +30,7 @@ struct rollup {
     const struct tally *tally;
     const struct holders *holders; /* of one that is being deleted; may be NULL */
     const struct rollout *rollout; /* of one that is valid and not being deleted; or NULL */
+    const struct opinion *opinion; /* the controller's own; may be NULL */
     const cJSON *old;              /* the status that the object has, or NULL */
     int64_t now_ms;                /* since the epoch */
 };

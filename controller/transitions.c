@@ -241,6 +241,32 @@ void transitions_find_step(const struct policy_rollout *next, struct transition_
             next->revision, next->percent);
 }
 
+/* --- warnings ---------------------------------------------------------------------- */
+
+static bool warned_before(const struct status_change *change, const cJSON *warning)
+{
+    const cJSON *old;
+
+    cJSON_ArrayForEach(old, json_get(change->old, "warnings"))
+    {
+        if (failures_alike(old, warning))
+            return true;
+    }
+    return false;
+}
+
+static void tell_warnings(const struct status_change *change, struct transition_list *list)
+{
+    const cJSON *warning;
+
+    cJSON_ArrayForEach(warning, json_get(change->new, "warnings"))
+    {
+        if (!warned_before(change, warning))
+            add(list, true, string_or_empty(warning, "reason"), "%s",
+                string_or_empty(warning, "message"));
+    }
+}
+
 /* --- the end ----------------------------------------------------------------------- */
 
 bool transitions_told_deletion(const cJSON *status)
@@ -268,5 +294,6 @@ void transitions_find(const struct status_change *change, struct good_news *news
     *ret = (struct transition_list){0};
     tell_failures(change, ret);
     tell_recoveries(change, ret);
+    tell_warnings(change, ret);
     tell_ready(change, news, ret);
 }

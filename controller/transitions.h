@@ -9,7 +9,8 @@
 
 /*
  * What people are told, by Events, when the status of an AppArmorProfile changes: a new generation
- * is on its way; it is everywhere; a node failed, and why; it recovered; the object goes. Not that
+ * is on its way; it is everywhere; a node failed, and why; it recovered; its policy may not
+ * mean what its author thinks; the object goes. Not that
  * nodes come and go, which in a large cluster they always do.
  */
 struct transition {

@@ -118,6 +118,28 @@ static void add_names(struct verdict *verdict, const struct blob *blob)
     strv_sort(&verdict->names);
 }
 
+static void warn_of_kernels(const struct check *check, const struct policy_texts *texts,
+                            struct policy_warnings *warnings)
+{
+    size_t count = check->options.feature_count;
+    _cleanup_free_ struct policy_kernel *kernels = xcalloc(count + 1, sizeof(*kernels));
+    _cleanup_free_ struct buf *contents = xcalloc(count + 1, sizeof(*contents));
+    _cleanup_strv_ struct strv names = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        const char *id = features_id(check->options.features[i]);
+
+        contents[i] = BUF_INIT(FEATURES_MAX);
+        (void) !features_text(check->options.features[i], &contents[i], NULL);
+        strv_take(&names, xasprintf("%.*s", ID_SHOWN, id));
+        kernels[i] =
+            (struct policy_kernel){names.items[i], buf_string(&contents[i]), contents[i].len};
+    }
+    policy_warn_kernels(warnings, texts, kernels, count);
+    for (size_t i = 0; i < count; i++)
+        buf_done(&contents[i]);
+}
+
 static struct verdict *accepted(const struct check *check)
 {
     struct verdict *verdict = verdict_new(VERDICT_ACCEPTED, "", "");
@@ -125,7 +147,16 @@ static struct verdict *accepted(const struct check *check)
 
     add_names(verdict, blob);
     verdict->mode = blob_mode(blob);
+    const struct policy_texts texts = {
+        .text = check->profile->text,
+        .len = check->profile->text_len,
+        .flat = check->compiled->text,
+        .flat_len = check->compiled->text_len,
+        .mode = check->profile->mode,
+    };
+    policy_warn_deny(&verdict->warnings, &texts);
     policy_warn_attachment(&verdict->warnings, blob);
+    warn_of_kernels(check, &texts, &verdict->warnings);
     return verdict;
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/policy/mode.h"
 
 /*
  * What somebody should know about a policy that is accepted: it does what it says, and that may not
@@ -26,6 +27,11 @@ struct policy_warnings {
 /* The policy attaches to programs of the host, as spec.allowHostAttachment allows. */
 #define POLICY_WARNING_ATTACHMENT "HostAttachment"
 
+/* An explicit deny rule, which denies in mode Complain, too, and silently. */
+#define POLICY_WARNING_DENY "DenyInComplain"
+/* A rule of a kind that a kernel knows nothing of. */
+#define POLICY_WARNING_NOT_ENFORCED "NotEnforced"
+
 void policy_warnings_done(struct policy_warnings *warnings);
 #define _cleanup_warnings_ _cleanup_(policy_warnings_done)
 
@@ -35,3 +41,25 @@ _printf_(4, 5) void policy_warn(struct policy_warnings *warnings, const char *re
 
 struct blob;
 void policy_warn_attachment(struct policy_warnings *warnings, const struct blob *blob);
+
+/* A policy that has compiled: as its author wrote it, and with its includes written out. */
+struct policy_texts {
+    const char *text;
+    size_t len;
+    const char *flat;
+    size_t flat_len;
+    enum policy_mode mode; /* of all profiles, or POLICY_MODE_UNSET: as the text says */
+};
+
+void policy_warn_deny(struct policy_warnings *warnings, const struct policy_texts *texts);
+
+/* A kind of kernel. */
+struct policy_kernel {
+    const char *name;     /* as messages call it */
+    const char *features; /* text */
+    size_t len;
+};
+
+/* Rules that some of the kernels do not heed, each kind once. */
+void policy_warn_kernels(struct policy_warnings *warnings, const struct policy_texts *texts,
+                         const struct policy_kernel *kernels, size_t count);

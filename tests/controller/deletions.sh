@@ -125,7 +125,7 @@ deletion_waits() {
     report node-1 "$(enabled "$(loaded 1 another)")"
     profile 'profile web { /three r, }'
     comes_to "a re-created object does not inherit what its predecessor loaded" 0/2 \
-        "Ready=False/NodesPending Reconciling=True/NodesPending Valid=Unknown/NotCompiled"
+        "Ready=False/NodesPending Reconciling=True/NodesPending Valid=True/Compiled"
     as admin delete aap web --wait=false >/dev/null
     nobody_has_any
     goes 20 web "it goes, too"

@@ -20,6 +20,7 @@ struct rollup_case {
     const char *selector; /* or NULL */
     bool deleting;
     const char *invalid; /* message, or NULL */
+    enum opinion_result opinion;
     /* What must come out. */
     const char *summary;
     int outdated, failed;
@@ -54,7 +55,113 @@ struct rollup_case {
     "at once then, and nodes keep what is in use until it is not"
 #define OTHER "{'name':'shop','generation':2,'state':'Failed','reason':'CompileError'}"
 
+#define NO_RULE "line 3: no such rule"
+
 static const struct rollup_case cases[] = {
+    {
+        .name = "accepted before any node has loaded it",
+        .nodes = {{"{}", "Enabled", ""}},
+        .opinion = OPINION_ACCEPTED,
+        .summary = "0/1",
+        .ready = "False",
+        .reason = "NodesPending",
+        .message = "0 of 1 node loaded; waiting for node-0",
+        .abnormal = "Reconciling",
+        .valid = "True",
+        .valid_reason = "Compiled",
+        .kstatus = "InProgress",
+    },
+    {
+        .name = "refused before any node has failed",
+        .nodes = {{"{}", "Enabled", ""}, {"{}", "Enabled", PENDING}},
+        .opinion = OPINION_REFUSED,
+        .summary = "0/2",
+        .ready = "False",
+        .reason = "Invalid",
+        .message = "0 of 2 nodes loaded; " NO_RULE,
+        .abnormal = "Stalled",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "Failed",
+    },
+    {
+        .name = "refused without any node",
+        .opinion = OPINION_REFUSED,
+        .summary = "0/0",
+        .ready = "False",
+        .reason = "Invalid",
+        .message = NO_RULE,
+        .abnormal = "Stalled",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "Failed",
+    },
+    {
+        .name = "refused here and there",
+        .nodes = {{"{}", "Enabled", SYNTAX}, {"{}", "Enabled", PENDING}},
+        .opinion = OPINION_REFUSED,
+        .summary = "0/2",
+        .failed = 1,
+        .ready = "False",
+        .reason = "Invalid",
+        .message = "0 of 2 nodes loaded; node-0: line 12: syntax error; waiting for node-1",
+        .abnormal = "Reconciling",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "InProgress",
+    },
+    {
+        .name = "refused, and nodes load it all the same",
+        .nodes = {{"{}", "Enabled", LOADED}},
+        .opinion = OPINION_REFUSED,
+        .summary = "1/1",
+        .ready = "True",
+        .reason = "AllNodesLoaded",
+        .message = "1 of 1 node loaded",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "Current",
+    },
+    {
+        .name = "refused for some kernels",
+        .nodes = {{"{}", "Enabled", LOADED}, {"{}", "Enabled", PENDING}},
+        .opinion = OPINION_PARTLY_REFUSED,
+        .summary = "1/2",
+        .ready = "False",
+        .reason = "NodesPending",
+        .message = "1 of 2 nodes loaded; waiting for node-1",
+        .abnormal = "Reconciling",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "InProgress",
+    },
+    {
+        .name = "undecided",
+        .nodes = {{"{}", "Enabled", PENDING}},
+        .opinion = OPINION_UNDECIDED,
+        .summary = "0/1",
+        .ready = "False",
+        .reason = "NodesPending",
+        .message = "0 of 1 node loaded; waiting for node-0",
+        .abnormal = "Reconciling",
+        .valid = "Unknown",
+        .valid_reason = "NotCompiled",
+        .kstatus = "InProgress",
+    },
+    {
+        .name = "accepted here, refused by a node",
+        .nodes = {{"{}", "Enabled", SYNTAX}},
+        .opinion = OPINION_ACCEPTED,
+        .summary = "0/1",
+        .failed = 1,
+        .ready = "False",
+        .reason = "Invalid",
+        .message = "0 of 1 node loaded; node-0: line 12: syntax error",
+        .abnormal = "Stalled",
+        .valid = "False",
+        .valid_reason = "CompileError",
+        .kstatus = "Failed",
+    },
     {
         .name = "no nodes at all",
         .summary = "0/0",
@@ -369,7 +476,19 @@ static cJSON *roll_up(const struct rollup_case *test, const cJSON *selector, con
         .invalid_message = test->invalid,
     };
     struct holders holders;
-    struct rollup rollup = {.profile = &profile, .holders = &holders, .old = old, .now_ms = now_ms};
+    const bool refused =
+        test->opinion == OPINION_REFUSED || test->opinion == OPINION_PARTLY_REFUSED;
+    const struct opinion opinion = {
+        .result = test->opinion,
+        .reason = refused ? "CompileError" : "",
+        .message = refused ? NO_RULE : "",
+        .checked_with = "0123",
+    };
+    struct rollup rollup = {.profile = &profile,
+                            .holders = &holders,
+                            .opinion = &opinion,
+                            .old = old,
+                            .now_ms = now_ms};
 
     fill_index(index, test->nodes);
     node_index_set_profile(index, &profile);
@@ -608,5 +727,39 @@ Test(rollup, the_patch_between_any_two_states_makes_the_second)
             cr_assert(!patch || json_equal(result, other), "%s to %s", cases[i].name,
                       cases[j].name);
         }
+    }
+}
+
+/* A restart takes it from there. */
+Test(rollup, an_opinion_can_be_read_back)
+{
+    alloc_init();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_json_ cJSON *status = roll_up(&cases[i], NULL, NULL, NOW);
+        const struct opinion opinion = opinion_of(status);
+
+        cr_assert_eq(opinion.result, cases[i].opinion, "%s", cases[i].name);
+        if (opinion.result != OPINION_NONE)
+            cr_assert_str_eq(opinion.checked_with, "0123");
+        if (opinion_refuses(&opinion))
+            cr_assert_str_eq(opinion.message, NO_RULE, "%s", cases[i].name);
+    }
+}
+
+Test(rollup, a_status_that_says_something_else_holds_no_opinion)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{'validation':{'result':'Accepted'}}",
+        "{'validation':{'result':'Perhaps','checkedWith':'0123'}}",
+        "{'validation':{'result':'Refused','checkedWith':'0123'}}",
+        "{'validation':[],'warnings':{}}",
+    };
+
+    alloc_init();
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        _cleanup_json_ cJSON *status = json_of("%s", texts[i]);
+
+        cr_assert_eq(opinion_of(status).result, OPINION_NONE, "%s", texts[i]);
     }
 }

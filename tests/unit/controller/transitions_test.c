@@ -10,6 +10,7 @@ struct story {
     struct profile_spec profile;
     cJSON *status;
     struct good_news news;
+    struct opinion opinion;
 };
 
 static void story_init(struct story *story)
@@ -79,6 +80,7 @@ static char *told(struct story *story)
     const struct rollup rollup = {.profile = &story->profile,
                                   .holders = &holders,
                                   .tally = node_index_tally(story->index, "web"),
+                                  .opinion = &story->opinion,
                                   .old = story->status};
     cJSON *status = rollup_status(&rollup);
     const struct status_change change = {story->index, "web", story->status, status};
@@ -298,5 +300,35 @@ Test(transitions, a_successor_does_not_repeat_what_was_told)
     node_says(&story, 2, "Pending", "", "");
     TELLS(&story, "");
     node_loads(&story, 2);
+    TELLS(&story, "");
+}
+
+Test(transitions, a_text_that_is_refused_is_told_before_nodes_fail)
+{
+    _cleanup_story_ struct story story;
+
+    story_init(&story);
+    story.opinion = (struct opinion){OPINION_REFUSED, "CompileError", "line 3: no", "0", NULL};
+    node_says(&story, 0, "Pending", "", "");
+    TELLS(&story, "W Invalid: 0 of 1 node loaded; line 3: no");
+    node_says(&story, 0, "Failed", "CompileError", "line 3: no");
+    TELLS(&story, "W CompileError: node-00: line 3: no");
+}
+
+Test(transitions, a_warning_is_told_once)
+{
+    _cleanup_story_ struct story story;
+    _cleanup_json_ cJSON *one = json_of("[{'reason':'A','message':'a'}]"),
+                         *two =
+                             json_of("[{'reason':'A','message':'a'},{'reason':'B','message':'b'}]");
+
+    story_init(&story);
+    node_loads(&story, 0);
+    story.opinion = (struct opinion){OPINION_ACCEPTED, "", "", "0", one};
+    TELLS(&story, "W A: a\nN AllNodesLoaded: 1 of 1 node loaded");
+    TELLS(&story, "");
+    story.opinion.warnings = two;
+    TELLS(&story, "W B: b");
+    story.opinion.warnings = one;
     TELLS(&story, "");
 }

@@ -38,8 +38,10 @@ static inline int parser_memfd(const char *name, const void *data, size_t len)
     return fd;
 }
 
-/* Exit status of `apparmor_parser … <action> <file>`; output replaces what `out` held. */
-static inline int parser_run_file(const char *action, const char *file, struct buf *out)
+/* Exit status of `apparmor_parser … <action> <file>` for a kernel with these features, of a file;
+ * output replaces what `out` held. */
+static inline int parser_run_for(const char *features, const char *action, const char *file,
+                                 struct buf *out)
 {
     _cleanup_close_ int output = parser_memfd("output", "", 0);
     _cleanup_close_ int null = open("/dev/null", O_RDWR);
@@ -51,8 +53,8 @@ static inline int parser_run_file(const char *action, const char *file, struct b
         dup2(null, 0);
         dup2(output, 1);
         dup2(null, 2);
-        execl(PARSER, PARSER, "--config-file", "/dev/null", "--base", PARSER_BASE, "-M",
-              PARSER_FEATURES, "-O", "no-expr-simplify", "-Q", "-K", action, file, (char *) NULL);
+        execl(PARSER, PARSER, "--config-file", "/dev/null", "--base", PARSER_BASE, "-M", features,
+              "-O", "no-expr-simplify", "-Q", "-K", action, file, (char *) NULL);
         _exit(127);
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -62,6 +64,11 @@ static inline int parser_run_file(const char *action, const char *file, struct b
     buf_reset(out);
     cr_assert_eq(fs_read(AT_FDCWD, path, out, NULL), 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static inline int parser_run_file(const char *action, const char *file, struct buf *out)
+{
+    return parser_run_for(PARSER_FEATURES, action, file, out);
 }
 
 /* 3 of "AppArmor parser version 3.0.8". */
@@ -91,4 +98,17 @@ static inline int parser_run(const char *action, const char *text, size_t len, s
 
     snprintf(path, sizeof(path), "/proc/self/fd/%d", input);
     return parser_run_file(action, path, out);
+}
+
+/* The features as a text. */
+static inline int parser_run_with(const char *features, const char *action, const char *text,
+                                  size_t len, struct buf *out)
+{
+    _cleanup_close_ int input = parser_memfd("policy", text, len);
+    _cleanup_close_ int kernel = parser_memfd("features", features, strlen(features));
+    char path[64], features_path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", input);
+    snprintf(features_path, sizeof(features_path), "/proc/self/fd/%d", kernel);
+    return parser_run_for(features_path, action, path, out);
 }
