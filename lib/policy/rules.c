@@ -72,25 +72,6 @@ static int close_block(struct walk *walk)
     return 0;
 }
 
-/* `<…>`, `"…"` or a word, after `if exists` or not. */
-static int skip_include(struct text_scan *scan)
-{
-    const char *end;
-
-    text_skip_blanks(scan);
-    while (text_is_word(text_peek(scan, 0))) {
-        text_skip_word(scan);
-        text_skip_blanks(scan);
-    }
-    if (text_peek(scan, 0) == '"')
-        return text_skip_string(scan) ? 0 : -EBADMSG;
-    end = memchr(scan->text + scan->at, '>', scan->len - scan->at);
-    if (text_peek(scan, 0) != '<' || !end)
-        return -EBADMSG;
-    scan->at = (size_t) (end - scan->text) + 1;
-    return 0;
-}
-
 static bool is_qualifier(const struct text_scan *scan, struct span word)
 {
     static const char *const words[] = {"allow", "audit", "deny", "owner", "other", "quiet"};
@@ -146,7 +127,7 @@ static int step(struct walk *walk)
     case STATEMENT_CLOSE:
         return close_block(walk);
     case STATEMENT_INCLUDE:
-        return skip_include(&walk->scan);
+        return statement_skip_include(&walk->scan) ? 0 : -EBADMSG;
     case STATEMENT_RULE:
         if (walk->profiles > 0)
             tell_rule(walk, &statement);

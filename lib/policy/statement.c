@@ -54,7 +54,7 @@ static const char *skip_name(struct text_scan *scan)
 }
 
 /* `(…)`, `flags=(…)`, `xattrs=(…)`; at the parenthesis or the word. */
-static const char *read_header_list(struct text_scan *scan, struct flag_list *flags)
+static const char *read_header_list(struct text_scan *scan, struct statement *statement)
 {
     static const char unclear[] = "a profile's header is not understood";
     struct flag_list found = {.whole.start = scan->at, .present = true};
@@ -76,10 +76,12 @@ static const char *read_header_list(struct text_scan *scan, struct flag_list *fl
     if (mode &&
         memchr(scan->text + found.inside.start, '\\', found.inside.end - found.inside.start))
         return "flags with a backslash";
-    if (mode && flags->present)
+    if (mode && statement->flags.present)
         return "a profile with two lists of flags";
     if (mode)
-        *flags = found;
+        statement->flags = found;
+    else
+        statement->xattrs = found.whole;
     return NULL;
 }
 
@@ -92,9 +94,12 @@ static void take_brace(struct text_scan *scan, struct statement *statement)
 /* At the name. */
 static const char *read_header(struct text_scan *scan, struct statement *statement)
 {
-    const char *why = skip_name(scan);
+    const char *why;
 
     statement->kind = STATEMENT_HEADER;
+    statement->name.start = scan->at;
+    why = skip_name(scan);
+    statement->name.end = scan->at;
     while (!why) {
         text_skip_space(scan);
         char c = text_peek(scan, 0);
@@ -103,12 +108,15 @@ static const char *read_header(struct text_scan *scan, struct statement *stateme
             take_brace(scan, statement);
             return NULL;
         }
-        if (c == '"' || c == '/' || c == '@')
+        if (c == '"' || c == '/' || c == '@') {
+            statement->attachment.start = scan->at;
             why = skip_name(scan);
-        else if (c == '(' || text_is_word(c))
-            why = read_header_list(scan, &statement->flags);
-        else
+            statement->attachment.end = scan->at;
+        } else if (c == '(' || text_is_word(c)) {
+            why = read_header_list(scan, statement);
+        } else {
             why = "a profile's header is not understood";
+        }
     }
     return why;
 }
@@ -293,4 +301,23 @@ const char *statement_read(struct text_scan *scan, bool in_profile, struct state
     if (text_is_word(c))
         return read_word_statement(scan, ret);
     return read_rule(scan, ret);
+}
+
+/* `<…>` or `"…"`, after `if exists` or not. */
+bool statement_skip_include(struct text_scan *scan)
+{
+    const char *end;
+
+    text_skip_blanks(scan);
+    while (text_is_word(text_peek(scan, 0))) {
+        text_skip_word(scan);
+        text_skip_blanks(scan);
+    }
+    if (text_peek(scan, 0) == '"')
+        return text_skip_string(scan);
+    end = memchr(scan->text + scan->at, '>', scan->len - scan->at);
+    if (text_peek(scan, 0) != '<' || !end)
+        return false;
+    scan->at = (size_t) (end - scan->text) + 1;
+    return true;
 }

@@ -37,6 +37,9 @@ struct statement {
     bool opens;   /* a block */
     size_t brace; /* of that */
     struct flag_list flags;
+    /* Of a header: its name and what it attaches to, with their quotes, and `xattrs=(…)`; empty
+     * where it has none. */
+    struct span name, attachment, xattrs;
 };
 
 /*
@@ -45,6 +48,9 @@ struct statement {
  * reached.
  */
 const char *statement_read(struct text_scan *scan, bool in_profile, struct statement *ret);
+
+/* After the word `include`: past what it names. False when that is not understood. */
+bool statement_skip_include(struct text_scan *scan);
 
 bool span_is(const struct text_scan *scan, struct span span, const char *word);
 /* The next word of a list that ends at `end`; false: there is none. */
