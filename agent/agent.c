@@ -8,6 +8,7 @@
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
 #include "agent/confinement_check.h"
+#include "agent/features_publisher.h"
 #include "agent/files_watch.h"
 #include "agent/machine.h"
 #include "agent/node.h"
@@ -64,6 +65,7 @@ struct agent {
     struct kube_client *client;
     struct node *node;
     struct publisher *publisher;
+    struct features_publisher *features; /* once there is a compiler */
     struct profile_events *events;
     struct node_pods *pods;
     struct confinement_check *confinement; /* nothing without a usable kernel, as the pods */
@@ -92,9 +94,22 @@ static void on_trim(void *userdata)
         alloc_trim();
 }
 
+/* What the status says of the features is of use only with their text. */
+static void publish_features(struct agent *agent)
+{
+    const struct compiler *compiler =
+        agent->client && agent->reconciler ? builder_compiler(agent->host.builder) : NULL;
+
+    if (!agent->features && compiler)
+        agent->features =
+            features_publisher_new(agent->client, agent->options.ns, compiler_features(compiler));
+}
+
 static void on_changed(void *userdata)
 {
     struct agent *agent = userdata;
+
+    publish_features(agent);
 
     if (!loop_timer_active(agent->trim_timer))
         loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
@@ -536,6 +551,7 @@ bool agent_free(struct agent *agent)
     agent_reconciler_free(agent->reconciler);
     confinement_check_free(agent->confinement);
     node_pods_free(agent->pods);
+    features_publisher_free(agent->features);
     publisher_free(agent->publisher);
     source_free(agent->source);
     node_free(agent->node);

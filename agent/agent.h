@@ -16,6 +16,7 @@ struct agent;
 struct agent_options {
     const char *kubeconfig; /* NULL: see kube_config_load() */
     const char *node_name;  /* required with a cluster */
+    const char *ns;         /* of the operator; likewise */
     const char *host_root;  /* prefix of etc/apparmor.d */
     const char *apparmorfs; /* NULL: the kernel module's default places, likewise below */
     const char *includes;

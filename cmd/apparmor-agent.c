@@ -26,7 +26,8 @@
 enum { EXIT_USAGE = 2 };
 
 struct flags {
-    char *kubeconfig, *node_name, *host_root, *apparmorfs, *includes, *parser, *proc, *manifests;
+    char *kubeconfig, *node_name, *ns, *host_root, *apparmorfs, *includes, *parser, *proc,
+        *manifests;
     char *listen, *log_level, *log_format, *self_confinement;
     bool once;
     struct strv node_labels;
@@ -48,6 +49,13 @@ static const struct option table[] = {
      .env = "NODE_NAME",
      .help = "The Node that this machine is. With --manifests: for logs and the label "
              "kubernetes.io/hostname; the host's name when absent."},
+    {.name = "namespace",
+     .type = OPTION_STRING,
+     .target = &flags.ns,
+     .argument = "NAMESPACE",
+     .env = "POD_NAMESPACE",
+     .default_text = "apparmor-system",
+     .help = "The operator's, where ConfigMaps have the features of the nodes' kernels."},
     {.name = "manifests",
      .type = OPTION_STRING,
      .target = &flags.manifests,
@@ -133,10 +141,19 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig, &flags.node_name,  &flags.host_root,
-                        &flags.apparmorfs, &flags.includes,   &flags.parser,
-                        &flags.proc,       &flags.manifests,  &flags.listen,
-                        &flags.log_level,  &flags.log_format, &flags.self_confinement};
+    char **strings[] = {&flags.ns,
+                        &flags.kubeconfig,
+                        &flags.node_name,
+                        &flags.host_root,
+                        &flags.apparmorfs,
+                        &flags.includes,
+                        &flags.parser,
+                        &flags.proc,
+                        &flags.manifests,
+                        &flags.listen,
+                        &flags.log_level,
+                        &flags.log_format,
+                        &flags.self_confinement};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
@@ -276,6 +293,7 @@ static int run_flags(void)
     struct agent_options agent_options = {
         .kubeconfig = flags.kubeconfig,
         .node_name = flags.node_name,
+        .ns = flags.ns,
         .host_root = flags.host_root,
         .apparmorfs = flags.apparmorfs,
         .includes = flags.includes,

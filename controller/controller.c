@@ -6,6 +6,7 @@
 #include "controller/controller_metrics.h"
 #include "controller/election.h"
 #include "controller/evictor.h"
+#include "controller/kernels.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "controller/reconciler.h"
@@ -14,6 +15,7 @@
 #include "controller/validator.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "lib/base/loop.h"
 #include "lib/base/options.h"
 #include "lib/kube/client.h"
 #include "lib/kube/config.h"
@@ -36,6 +38,8 @@ struct controller {
     struct sources *sources;
     struct node_index *index;
     struct liveness *liveness;
+    struct kernels *kernels;
+    struct loop_timer *kernels_timer;
     struct validator *validator; /* on every replica: each answers webhooks */
     struct election *election;
     struct kube_recorder *recorder;
@@ -182,6 +186,27 @@ static void end_work(void *userdata)
     controller_metrics_remove_profiles(controller->metrics);
 }
 
+/* From now on policy is compiled for the kernels that nodes have now. */
+static void use_kernels(void *userdata)
+{
+    struct controller *controller = userdata;
+    struct features *features[VALIDATOR_KERNELS_MAX];
+    size_t count = kernels_list(controller->kernels, features, ARRAY_SIZE(features));
+
+    validator_set_features(controller->validator, features, count);
+    if (controller->reconciler)
+        kube_informer_each(sources_profiles(controller->sources), enqueue_profile, controller);
+}
+
+/* Several change at once as a rule. Before all is known, it says nothing. */
+static void kernels_changed(void *userdata)
+{
+    const struct controller *controller = userdata;
+
+    if (controller->sources && sources_synced(controller->sources))
+        loop_timer_start(controller->kernels_timer, 0);
+}
+
 static void log_synced(const struct controller *controller)
 {
     char profiles[24], nodes[24];
@@ -196,6 +221,7 @@ static void synced(void *userdata)
     struct controller *controller = userdata;
 
     log_synced(controller);
+    use_kernels(controller);
     begin_work(controller);
 }
 
@@ -311,6 +337,8 @@ static int controller_start(struct controller *controller, const struct controll
     controller->recorder = kube_recorder_new(controller->client, &recorder);
     controller->index = sources.index = node_index_new(enqueue, controller);
     controller->liveness = sources.liveness = liveness_new(options->agent_lost_after_ms);
+    controller->kernels = sources.kernels = kernels_new(kernels_changed, controller);
+    controller->kernels_timer = loop_timer_new(controller->loop, use_kernels, controller);
     controller->sources = sources_new(&sources);
     sources_start(controller->sources);
     election_start(controller->election);
@@ -390,6 +418,8 @@ void controller_free(struct controller *controller)
     kube_client_free(controller->client);
     node_index_free(controller->index);
     liveness_free(controller->liveness);
+    kernels_free(controller->kernels);
+    loop_timer_free(controller->kernels_timer);
     health_free(controller->health);
     metrics_free(controller->metrics);
     free(controller->agent_namespace);

@@ -248,6 +248,7 @@ struct node_report *node_report_new(struct report_pool *pool, const cJSON *statu
     const char *apparmor = json_string(status, "apparmor");
 
     report->enabled = apparmor && strcmp(apparmor, "Enabled") == 0;
+    report->features = xstrdup(json_string(status, "featuresID"));
     report_list_init(&report->reports, pool, json_get(status, "profiles"));
     return report;
 }
@@ -257,5 +258,6 @@ void node_report_free(struct node_report *report)
     if (!report)
         return;
     report_list_done(&report->reports);
+    free(report->features);
     free(report);
 }

@@ -31,3 +31,11 @@ const struct kube_resource resource_revisions = {
     .kind = "ControllerRevision",
     .namespaced = true,
 };
+
+const struct kube_resource resource_configmaps = {
+    .group = "",
+    .version = "v1",
+    .plural = "configmaps",
+    .kind = "ConfigMap",
+    .namespaced = true,
+};

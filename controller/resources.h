@@ -6,4 +6,4 @@
 /* The kinds of crds/, as they stand in request paths. */
 extern const struct kube_resource resource_profiles, resource_nodes;
 
-extern const struct kube_resource resource_namespaces, resource_revisions;
+extern const struct kube_resource resource_namespaces, resource_revisions, resource_configmaps;

@@ -13,7 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 
-enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_PODS };
+enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_PODS, SOURCE_FEATURES };
 
 /* Of the pods of deploy/base/agent-daemonset.yaml. */
 #define AGENT_SELECTOR "app.kubernetes.io/name=apparmor-agent"
@@ -139,6 +139,8 @@ static void report_set(void *userdata, struct kube_object *object)
     struct node_report *report = map_take(source->sources->unread, kube_object_uid(object));
 
     assert(report);
+    kernels_set_node(options->kernels, kube_object_name(object),
+                     report->enabled ? report->features : NULL, clock_monotonic_ms());
     node_index_set_report(options->index, kube_object_name(object), report);
     options->report_seen(options->userdata, kube_object_name(object));
 }
@@ -155,6 +157,8 @@ static void report_deleted(void *userdata, struct kube_object *last,
     const struct source *source = userdata;
 
     map_remove(source->sources->unread, kube_object_uid(last));
+    kernels_set_node(source->sources->options.kernels, kube_object_name(last), NULL,
+                     clock_monotonic_ms());
     node_index_remove_report(source->sources->options.index, kube_object_name(last));
 }
 
@@ -272,6 +276,43 @@ static void pod_deleted(void *userdata, struct kube_object *last,
     pod_removed(userdata, last);
 }
 
+/* --- kernel features ------------------------------------------------------------------ */
+
+static cJSON *project_features(_unused_ void *userdata, cJSON *object)
+{
+    static const char *const top[] = {"metadata", "data"};
+    static const char *const metadata[] = {"name", "namespace", "uid", "resourceVersion"};
+    static const char *const data[] = {FEATURES_KEY};
+
+    keep_only(object, top, ARRAY_SIZE(top));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "metadata"), metadata, ARRAY_SIZE(metadata));
+    keep_only(cJSON_GetObjectItemCaseSensitive(object, "data"), data, ARRAY_SIZE(data));
+    return object;
+}
+
+static void features_set(void *userdata, struct kube_object *object)
+{
+    const struct source *source = userdata;
+
+    kernels_set_text(source->sources->options.kernels, kube_object_name(object),
+                     json_string(kube_object_json(object), "data", FEATURES_KEY),
+                     clock_monotonic_ms());
+}
+
+static void features_updated(void *userdata, _unused_ struct kube_object *old,
+                             struct kube_object *object)
+{
+    features_set(userdata, object);
+}
+
+static void features_deleted(void *userdata, struct kube_object *last,
+                             _unused_ enum kube_delete_cause cause)
+{
+    const struct source *source = userdata;
+
+    kernels_remove_text(source->sources->options.kernels, kube_object_name(last));
+}
+
 /* --- all ------------------------------------------------------------------------------ */
 
 static void source_synced(void *userdata)
@@ -335,6 +376,11 @@ static const struct {
     [SOURCE_PODS] = {&kube_pods,
                      {.project = project_pod, .label_selector = AGENT_SELECTOR},
                      {.added = pod_added, .updated = pod_updated, .deleted = pod_deleted}},
+    [SOURCE_FEATURES] = {&resource_configmaps,
+                         {.project = project_features, .label_selector = FEATURES_LABEL "=true"},
+                         {.added = features_set,
+                          .updated = features_updated,
+                          .deleted = features_deleted}},
 };
 
 static void source_init(struct sources *sources, enum source_kind kind)

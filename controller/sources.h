@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "controller/kernels.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
 #include "lib/base/metrics.h"
@@ -9,18 +10,20 @@
 #include "lib/serve/health.h"
 
 /*
- * What the controller follows: AppArmorProfiles, AppArmorNodes, Nodes and the agents' pods, each
- * with an informer that keeps of the objects what is needed and feeds the index, or liveness.
+ * What the controller follows: AppArmorProfiles, AppArmorNodes, Nodes, the agents' pods and
+ * ConfigMaps with kernel features, each with an informer that keeps of the objects what is needed
+ * and feeds the index, or liveness.
  */
 struct sources;
 
-enum { SOURCES = 4 };
+enum { SOURCES = 5 };
 
 struct sources_options {
     struct kube_client *client;
     struct node_index *index;
     struct liveness *liveness;
-    const char *agent_namespace; /* where the agents' pods are */
+    struct kernels *kernels;
+    const char *agent_namespace; /* where the agents' pods and the ConfigMaps are */
     struct metrics *metrics;
     /* An AppArmorProfile is new or has changed; the index knows. */
     void (*profile_seen)(void *userdata, struct kube_object *profile);

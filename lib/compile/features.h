@@ -18,6 +18,12 @@ struct features;
 /* Hex characters of an id and a NUL: the first 128 bits of the text's SHA-256. */
 #define FEATURES_ID_SIZE 33
 
+/* ConfigMaps of the operator's namespace have the texts of nodes' kernels: named by this prefix and
+ * the id, with this label "true", and the text under this key. */
+#define FEATURES_PREFIX "apparmor-features-"
+#define FEATURES_LABEL "apparmor.io/features"
+#define FEATURES_KEY "features"
+
 /* Of a kernel's folder, or of a file with such a text. -ENOENT when there is nothing in it. */
 _must_check_ int features_read(const char *path, struct features **ret, struct error *err);
 /* -EINVAL: the text is empty or too long. */
