@@ -180,8 +180,8 @@ matrix: deps
 # what else takes minutes.
 .PHONY: faults
 faults: deps
-	@LONG=1 CASES='tests/e2e/cases/30-nodes.sh tests/e2e/cases/50-crash.sh tests/e2e/cases/long/*.sh' \
-		CLUSTER_DIR=build/faults tests/e2e/run
+	@LONG=1 CASES='tests/e2e/cases/30-nodes.sh tests/e2e/cases/50-crash.sh tests/e2e/cases/55-trouble.sh \
+		tests/e2e/cases/long/*.sh' CLUSTER_DIR=build/faults tests/e2e/run
 
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)

@@ -121,6 +121,13 @@ void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const ch
     kube_workqueue_add(reconciler->queue, name);
 }
 
+static void learnt_changed(void *userdata, const char *object)
+{
+    const struct agent_reconciler *reconciler = userdata;
+
+    kube_workqueue_add(reconciler->queue, object);
+}
+
 struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_options *options)
 {
     struct agent_reconciler *reconciler = xcalloc(1, sizeof(*reconciler));
@@ -142,10 +149,19 @@ struct agent_reconciler *agent_reconciler_new(const struct agent_reconciler_opti
         .userdata = reconciler,
     };
 
+    struct learnt_options learnt = {
+        .kernel = options->host->kernel,
+        .proc = options->proc,
+        .records = options->host->records,
+        .changed = learnt_changed,
+        .userdata = reconciler,
+    };
+
     reconciler->options = *options;
     reconciler->host = options->host;
     reconciler->queue = kube_workqueue_new(options->host->loop, &queue);
     reconciler->drain = drain_new(options->host->loop, &drain);
+    reconciler->learnt = learnt_new(options->host->loop, &learnt);
     reconciler->drift_timer = loop_timer_new(options->host->loop, check_drift, reconciler);
     return reconciler;
 }
@@ -166,6 +182,7 @@ void agent_reconciler_free(struct agent_reconciler *reconciler)
     }
     kube_workqueue_free(reconciler->queue);
     drain_free(reconciler->drain);
+    learnt_free(reconciler->learnt);
     loop_timer_free(reconciler->drift_timer);
     free(reconciler);
 }

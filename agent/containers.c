@@ -63,7 +63,8 @@ static void add(struct containers *containers, const struct container_task *task
     containers->items[containers->len++] = *task;
 }
 
-static void visit(void *userdata, int dir, const char *name, pid_t pid)
+/* What ends meanwhile is no finding, whatever it has begun. */
+static bool visit(void *userdata, int dir, const char *name, pid_t pid)
 {
     struct reading *reading = userdata;
     _cleanup_close_ int task = proc_open(dir, name);
@@ -73,11 +74,12 @@ static void visit(void *userdata, int dir, const char *name, pid_t pid)
     if (task < 0 || !read_place(reading, task, &found.place) || proc_read_stat(task, &stat) < 0 ||
         proc_stat_is_dead(&stat) || !is_from_outside(reading, dir, stat.parent, &found.place) ||
         !read_label(reading, task))
-        return;
+        return false;
     found.start = stat.start;
     found.starting = proc_is_runtime_init(task);
     found.label = xstrdup(buf_string(&reading->text));
     add(reading->found, &found);
+    return false;
 }
 
 static int by_container(const void *a, const void *b)

@@ -355,6 +355,11 @@ char *kernel_profiles_path(const struct kernel *kernel)
     return xasprintf("%s/policy/profiles", kernel->path);
 }
 
+char *kernel_list_path(const struct kernel *kernel)
+{
+    return xasprintf("%s/profiles", kernel->path);
+}
+
 /* --- the revision --- */
 
 /* Takes note of the present revision, so that only the next one wakes us; several changes are one.

@@ -51,6 +51,9 @@ void kernel_remove(struct kernel *kernel, const char *name, uint64_t until_ms, k
 /* The folder of what is loaded, for struct kernel_profiles. The caller frees it. */
 char *kernel_profiles_path(const struct kernel *kernel);
 
+/* The file that lists them, and what the kernel has made up. The caller frees it. */
+char *kernel_list_path(const struct kernel *kernel);
+
 /*
  * Called after the policy's revision has changed; changes may be merged. `foreign`: by more than
  * our own writes, each of which the kernel counts as one (aa_bump_ns_revision in its

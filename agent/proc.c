@@ -11,6 +11,8 @@
 #include "lib/base/fs.h"
 
 #define STAT_MAX 4096
+/* A chain of tasks that is never met alive is followed so far. */
+#define LISTINGS_MAX 200
 /* Fields of the stat file after the command. */
 #define STAT_PARENT 1
 #define STAT_START 19
@@ -42,24 +44,55 @@ static DIR *open_dir_stream(int dir, const char *name)
     return stream;
 }
 
-int proc_each(int dir, const char *name, proc_fn fn, void *userdata)
+/* Looks at those with a higher number than `*last`. 1: one of them had ended. */
+static int list_new(DIR *stream, pid_t *last, proc_fn fn, void *userdata)
 {
-    DIR *stream = open_dir_stream(dir, name);
+    pid_t highest = *last;
+    int ended = 0;
 
-    if (!stream)
-        return -errno;
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(stream);
         if (!entry)
             break;
         pid_t pid = entry_pid(entry);
-        if (pid)
-            fn(userdata, dirfd(stream), entry->d_name, pid);
+        if (pid <= *last)
+            continue;
+        if (pid > highest)
+            highest = pid;
+        if (fn(userdata, dirfd(stream), entry->d_name, pid))
+            ended = 1;
     }
-    int r = -errno;
+    *last = highest;
+    return errno ? -errno : ended;
+}
+
+int proc_each(int dir, const char *name, proc_fn fn, void *userdata)
+{
+    DIR *stream = open_dir_stream(dir, name);
+    pid_t last = 0;
+    int r = 1;
+
+    if (!stream)
+        return -errno;
+    for (unsigned i = 0; r == 1 && i < LISTINGS_MAX; i++) {
+        if (i > 0)
+            rewinddir(stream);
+        r = list_new(stream, &last, fn, userdata);
+    }
     closedir(stream);
-    return r;
+    return r == 1 ? -EAGAIN : r;
+}
+
+pid_t proc_last_pid(const char *proc)
+{
+    _cleanup_free_ char *path = xasprintf("%s/loadavg", proc);
+    _cleanup_buf_ struct buf text = BUF_INIT(STAT_MAX);
+    const char *last;
+
+    if (fs_read(AT_FDCWD, path, &text, NULL) < 0 || !(last = strrchr(buf_string(&text), ' ')))
+        return 0;
+    return (pid_t) strtol(last, NULL, 10);
 }
 
 int proc_open(int dir, const char *name)

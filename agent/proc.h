@@ -16,10 +16,19 @@
 /* A task that has ended meanwhile answers with this. */
 bool proc_is_gone(int code);
 
-/* `name` is that of the folder in `dir`. */
-typedef void (*proc_fn)(void *userdata, int dir, const char *name, pid_t pid);
-/* Calls `fn` for each numbered folder of `name`. A negative errno when it cannot be read. */
+/* `name` is that of the folder in `dir`. True: the task has ended, before it could be looked at. */
+typedef bool (*proc_fn)(void *userdata, int dir, const char *name, pid_t pid);
+/*
+ * Calls `fn` for each numbered folder of `name`. A task that has ended meanwhile may have begun
+ * another after the folder was listed, which may have begun another: the folder is listed again for
+ * what is new until nothing new has ended. -EAGAIN when that has no end; another negative errno
+ * when it cannot be read.
+ *
+ * What is new has a higher number than all before, until numbers begin anew: proc_last_pid().
+ */
 _must_check_ int proc_each(int dir, const char *name, proc_fn fn, void *userdata);
+/* The number that was given out last, as /proc/loadavg tells; 0 when it does not. */
+pid_t proc_last_pid(const char *proc);
 /* As open(2), to read below it; a negative errno. */
 _must_check_ int proc_open(int dir, const char *name);
 /*

@@ -6,6 +6,7 @@
 
 #include "agent/profile_state.h"
 #include "agent/repairs.h"
+#include "agent/tasks.h"
 #include "lib/base/map.h"
 #include "lib/policy/marker.h"
 #include "lib/policy/profile.h"
@@ -30,6 +31,7 @@ struct record {
     bool releasing;    /* deleted or deselected: hands its names over and goes */
     uint64_t told_ms;  /* when the details of what it waits for were last told */
     uint64_t lost_ms;  /* since when the kernel lacks what the label promises; 0: it does not */
+    struct tasks_use learnt; /* left under null profiles, though it is enforced */
     struct repairs repairs;
 };
 

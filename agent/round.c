@@ -64,6 +64,7 @@ static void decide(struct agent_reconciler *reconciler)
     reconciler->decided = true;
     while ((record = records_next(records, &position)))
         loaded += record->state.phase == PROFILE_LOADED;
+    learnt_wake(reconciler->learnt);
     _cleanup_free_ char *count = xasprintf("%u", loaded);
     log_info("every profile has been looked at", "node", reconciler->host->node_name, "loaded",
              count);

@@ -8,6 +8,7 @@
 #include "agent/drain.h"
 #include "agent/host.h"
 #include "agent/install.h"
+#include "agent/learnt.h"
 #include "agent/source.h"
 #include "lib/base/loop.h"
 #include "lib/kube/workqueue.h"
@@ -22,6 +23,7 @@ struct agent_reconciler {
     const struct host *host;
     struct kube_workqueue *queue;
     struct drain *drain;
+    struct learnt *learnt;
     struct loop_timer *drift_timer;
     uint64_t drift_checked_ms;
     struct round *rounds; /* under way */

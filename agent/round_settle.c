@@ -52,6 +52,17 @@ static uint64_t contested_ms(const struct record *record)
     return repairs_wait_ms(&record->repairs, clock_monotonic_ms());
 }
 
+static void show_learnt(const struct round *round)
+{
+    const struct tasks_use *learnt = &round_record(round)->learnt;
+    _cleanup_free_ char *message =
+        xasprintf("%zu task%s, for example of process %d, run on as complain mode has left them, "
+                  "which the profile does not confine: restart their pods",
+                  learnt->count, learnt->count == 1 ? "" : "s", (int) learnt->pid);
+
+    round_show(round, PROFILE_LOADED, REASON_NOT_ENFORCED, message);
+}
+
 /* The end of a round whose profiles are all in the kernel. */
 static void show_loaded(struct round *round)
 {
@@ -68,6 +79,8 @@ static void show_loaded(struct round *round)
     else if (round->wanted && *record->spec->target)
         round_show(round, PROFILE_LOADED, REASON_ROLLOUT_PENDING,
                    "keeps its revision until the rollout of the next comes to this node");
+    else if (record->learnt.used)
+        show_learnt(round);
     else
         round_show(round, PROFILE_LOADED, NULL, NULL);
     if (wait_ms)

@@ -58,6 +58,7 @@ static void on_installed(void *userdata, enum install_stage stage, const struct 
     round->install = NULL;
     switch (stage) {
     case INSTALL_DONE:
+        learnt_wake(round->reconciler->learnt);
         round_wake_others(round->reconciler, round_record(round));
         round_settle(round);
         break;

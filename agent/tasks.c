@@ -23,7 +23,8 @@ struct tasks {
     struct group inits;  /* of container runtimes, which may enter any */
     struct group doubts; /* what could not be read */
     struct buf text;     /* of one file at a time */
-    pid_t pid;           /* being looked at */
+    pid_t pid;           /* being looked at, … */
+    bool ended;          /* … one of whose threads has ended */
 };
 
 static void group_add(const struct tasks *tasks, struct group *group)
@@ -50,19 +51,21 @@ static bool has_no_profile(const char *label)
     return strcmp(label, "unconfined\n") == 0 || strcmp(label, "unconfined") == 0;
 }
 
-static void read_current(struct tasks *tasks, int task)
+/* True: the task has ended. */
+static bool read_current(struct tasks *tasks, int task)
 {
     int r = proc_read_attr(task, PROC_ATTR_CURRENT, &tasks->text);
 
-    if (proc_is_gone(r) || (r == 0 && has_no_profile(buf_string(&tasks->text))))
-        return;
+    if (r == 0 && has_no_profile(buf_string(&tasks->text)))
+        return false;
     /* A zombie keeps its label and never runs again. */
-    if (proc_is_dead(task))
-        return;
+    if (proc_is_gone(r) || proc_is_dead(task))
+        return true;
     if (r == 0)
         add_label(tasks, tasks->labels);
     else
         group_add(tasks, &tasks->doubts);
+    return false;
 }
 
 /* What the task will enter at its next exec. Kernels that do not tell us answer EINVAL, as do newer
@@ -87,45 +90,68 @@ static void read_comm(struct tasks *tasks, int task)
         group_add(tasks, &tasks->inits);
 }
 
-static void read_task(struct tasks *tasks, int task)
+static bool read_task(struct tasks *tasks, int task)
 {
-    read_current(tasks, task);
+    bool ended = read_current(tasks, task);
+
     read_exec(tasks, task);
     read_comm(tasks, task);
+    return ended;
 }
 
-static void visit_thread(void *userdata, int dir, const char *name, pid_t pid _unused_)
+static bool visit_thread(void *userdata, int dir, const char *name, pid_t pid _unused_)
 {
     struct tasks *tasks = userdata;
     _cleanup_close_ int task = proc_open(dir, name);
+    bool ended = task >= 0 ? read_task(tasks, task) : proc_is_gone(task);
 
-    if (task >= 0)
-        read_task(tasks, task);
-    else if (!proc_is_gone(task))
+    if (task < 0 && !ended)
         group_add(tasks, &tasks->doubts);
+    tasks->ended |= ended;
+    return ended;
 }
 
-static void visit_process(void *userdata, int dir, const char *name, pid_t pid)
+/* Any of its threads may have begun a process. */
+static bool visit_process(void *userdata, int dir, const char *name, pid_t pid)
 {
     struct tasks *tasks = userdata;
     _cleanup_free_ char *path = xasprintf("%s/task", name);
 
     tasks->pid = pid;
+    tasks->ended = false;
     int r = proc_each(dir, path, visit_thread, tasks);
-    if (r < 0 && !proc_is_gone(r))
+    if (proc_is_gone(r))
+        return true;
+    if (r < 0)
         group_add(tasks, &tasks->doubts);
+    return tasks->ended;
+}
+
+/* Adds to what is known, so that it may be repeated. */
+static int read_all(struct tasks *tasks, const char *proc)
+{
+    int r = proc_each(AT_FDCWD, proc, visit_process, tasks);
+
+    if (r != -EAGAIN)
+        return r;
+    group_add(tasks, &tasks->doubts);
+    return 0;
 }
 
 int tasks_read(const char *proc, struct tasks **ret, struct error *err)
 {
     const char *path = proc ? proc : "/proc";
     _cleanup_(tasks_freep) struct tasks *tasks = xcalloc(1, sizeof(*tasks));
+    pid_t last = proc_last_pid(path);
     int r;
 
     tasks->labels = map_new(free);
     tasks->pending = map_new(free);
     buf_init(&tasks->text, PROC_TEXT_MAX);
-    r = proc_each(AT_FDCWD, path, visit_process, tasks);
+    r = read_all(tasks, path);
+    /* Numbers have begun anew: what was new may have had a low one. */
+    if (r == 0 && proc_last_pid(path) < last)
+        r = read_all(tasks, path);
     if (r < 0)
         return error_set_errno(err, r, "cannot read the processes in %s", path);
     r = proc_check_whole(path, err);
@@ -145,12 +171,31 @@ void tasks_free(struct tasks *tasks)
     free(tasks);
 }
 
+static int scan_read(const char *proc, void **ret, struct error *err)
+{
+    struct tasks *tasks;
+    int r = tasks_read(proc, &tasks, err);
+
+    if (r == 0)
+        *ret = tasks;
+    return r;
+}
+
+static void scan_free(void *result)
+{
+    tasks_free(result);
+}
+
+const struct proc_scan_kind tasks_scan = {.read = scan_read, .free = scan_free};
+
 /* --- who uses what --- */
 
-static bool label_uses_any(const char *label, const struct strv *names)
+typedef bool (*label_fn)(const char *label, const char *name);
+
+static bool is_any(const char *label, label_fn is, const struct strv *names)
 {
     for (size_t i = 0; i < names->len; i++)
-        if (policy_label_uses(label, names->items[i]))
+        if (is(label, names->items[i]))
             return true;
     return false;
 }
@@ -165,7 +210,7 @@ static void use_add(struct tasks_use *use, const struct group *group)
         use->pid = group->pid;
 }
 
-static void use_add_labels(struct tasks_use *use, const struct map *labels,
+static void use_add_labels(struct tasks_use *use, const struct map *labels, label_fn is,
                            const struct strv *names)
 {
     const char *label;
@@ -173,7 +218,7 @@ static void use_add_labels(struct tasks_use *use, const struct map *labels,
     void *group;
 
     while (map_next(labels, &position, &label, &group))
-        if (label_uses_any(label, names))
+        if (is_any(label, is, names))
             use_add(use, group);
 }
 
@@ -181,9 +226,9 @@ struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *name
 {
     struct tasks_use running = {0}, starting = {0};
 
-    use_add_labels(&running, tasks->labels, names);
+    use_add_labels(&running, tasks->labels, policy_label_uses, names);
     use_add(&running, &tasks->doubts);
-    use_add_labels(&starting, tasks->pending, names);
+    use_add_labels(&starting, tasks->pending, policy_label_uses, names);
     use_add(&starting, &tasks->inits);
     return (struct tasks_use){
         .used = running.used || starting.used,
@@ -192,4 +237,12 @@ struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *name
         .pid = starting.used ? starting.pid : running.pid,
         .starting = starting.used,
     };
+}
+
+struct tasks_use tasks_learnt(const struct tasks *tasks, const struct strv *names)
+{
+    struct tasks_use use = {0};
+
+    use_add_labels(&use, tasks->labels, policy_label_learnt, names);
+    return use;
 }

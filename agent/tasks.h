@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/proc_scan.h"
 #include "lib/base/error.h"
 #include "lib/base/strv.h"
 
@@ -31,5 +32,10 @@ struct tasks_use {
     bool starting; /* a container runtime's init that may still exec into a profile */
 };
 
+/* tasks_read() off the loop; the result is a struct tasks. */
+extern const struct proc_scan_kind tasks_scan;
+
 /* `names` are profile names; their children, hats, null profiles and stacks count. */
 struct tasks_use tasks_use_of(const struct tasks *tasks, const struct strv *names);
+/* Of these, what runs under null profiles of theirs. */
+struct tasks_use tasks_learnt(const struct tasks *tasks, const struct strv *names);

@@ -2,7 +2,6 @@
 #include "agent/usage.h"
 
 #include "agent/pods.h"
-#include "agent/proc_scan.h"
 #include "agent/profile_state.h"
 #include "agent/tasks.h"
 #include "lib/base/alloc.h"
@@ -40,23 +39,6 @@ static void tell(struct usage *usage, const char *reason, const char *message)
 
 /* --- tasks --- */
 
-static int read_tasks(const char *proc, void **ret, struct error *err)
-{
-    struct tasks *tasks;
-    int r = tasks_read(proc, &tasks, err);
-
-    if (r == 0)
-        *ret = tasks;
-    return r;
-}
-
-static void free_tasks(void *result)
-{
-    tasks_free(result);
-}
-
-static const struct proc_scan_kind scan_tasks = {.read = read_tasks, .free = free_tasks};
-
 static void on_tasks(void *userdata, void *tasks, const struct error *err)
 {
     struct usage *usage = userdata;
@@ -73,7 +55,7 @@ void usage_read_tasks(struct usage *usage)
     usage->tasks = NULL;
     usage->tasks_are_newer = true;
     usage->scan_began_ms = clock_monotonic_ms();
-    usage->scan = proc_scan_start(usage->loop, &scan_tasks, usage->options.proc, on_tasks, usage);
+    usage->scan = proc_scan_start(usage->loop, &tasks_scan, usage->options.proc, on_tasks, usage);
 }
 
 bool usage_knows_tasks(const struct usage *usage)

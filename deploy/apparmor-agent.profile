@@ -57,7 +57,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   # … and who runs under it. That asks for the right to trace whoever is looked at, and does without: another
   # profile's refusal would be a denial of that one's. See agent/proc_scan.c.
   deny capability sys_ptrace,
-  @{proc}/ r,
+  @{proc}/{,loadavg} r,
   @{proc}/[1-9]*/{,task/,task/[1-9]*/} r,
   @{proc}/[1-9]*/{,task/[1-9]*/}{cgroup,comm,stat,status} r,
   @{proc}/[1-9]*/{,task/[1-9]*/}attr/{,apparmor/} r,

@@ -6,6 +6,10 @@
 
 static const char STACK_SEPARATOR[] = "//&";
 
+static const char NULL_PROFILE[] = "//null-";
+
+typedef bool (*profile_fn)(const char *profile, size_t len, const char *name);
+
 /* The profile itself, or below it: children, hats and null profiles are "name//…". */
 static bool profile_is(const char *profile, size_t len, const char *name)
 {
@@ -15,13 +19,22 @@ static bool profile_is(const char *profile, size_t len, const char *name)
            (len == size || (len >= size + 2 && memcmp(profile + size, "//", 2) == 0));
 }
 
+static bool profile_is_learnt(const char *profile, size_t len, const char *name)
+{
+    size_t size = strlen(name);
+
+    return profile_is(profile, len, name) &&
+           !memmem(profile + size, len - size, STACK_SEPARATOR, strlen(STACK_SEPARATOR)) &&
+           memmem(profile + size, len - size, NULL_PROFILE, strlen(NULL_PROFILE));
+}
+
 /*
  * One profile of a stack. That of another policy namespace (":ns:p", ":ns://p") has nothing to do
  * with ours of that name, but is taken for it: the price of a mistake is a delay.
  */
-static bool component_uses(const char *component, size_t len, const char *name)
+static bool component_has(const char *component, size_t len, profile_fn is, const char *name)
 {
-    if (profile_is(component, len, name))
+    if (is(component, len, name))
         return true;
 
     const char *end = len && component[0] == ':' ? memchr(component + 1, ':', len - 1) : NULL;
@@ -29,21 +42,21 @@ static bool component_uses(const char *component, size_t len, const char *name)
         return false;
     size_t skip = (size_t) (end + 1 - component);
     if (len >= skip + 2 && memcmp(component + skip, "//", 2) == 0 &&
-        profile_is(component + skip + 2, len - skip - 2, name))
+        is(component + skip + 2, len - skip - 2, name))
         return true;
-    return profile_is(component + skip, len - skip, name);
+    return is(component + skip, len - skip, name);
 }
 
 /* A label without its mode. */
-static bool stack_uses(const char *label, size_t len, const char *name)
+static bool stack_has(const char *label, size_t len, profile_fn is, const char *name)
 {
     /* A name could hold the separator. */
-    if (component_uses(label, len, name))
+    if (component_has(label, len, is, name))
         return true;
     for (;;) {
         const char *end = memmem(label, len, STACK_SEPARATOR, strlen(STACK_SEPARATOR));
         size_t size = end ? (size_t) (end - label) : len;
-        if (component_uses(label, size, name))
+        if (component_has(label, size, is, name))
             return true;
         if (!end)
             return false;
@@ -68,14 +81,24 @@ static size_t label_length(const char *label, size_t len)
     return open && open > label && open[-1] == ' ' ? (size_t) (open - 1 - label) : len;
 }
 
-bool policy_label_uses(const char *label, const char *name)
+static bool label_has(const char *label, profile_fn is, const char *name)
 {
     size_t len = line_length(label);
 
     if (!*name)
         return false;
     /* A bare name may end in what looks like a mode. */
-    return stack_uses(label, label_length(label, len), name) || stack_uses(label, len, name);
+    return stack_has(label, label_length(label, len), is, name) || stack_has(label, len, is, name);
+}
+
+bool policy_label_uses(const char *label, const char *name)
+{
+    return label_has(label, profile_is, name);
+}
+
+bool policy_label_learnt(const char *label, const char *name)
+{
+    return label_has(label, profile_is_learnt, name);
 }
 
 static bool text_is(const char *text, size_t len, const char *word)

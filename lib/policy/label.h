@@ -13,5 +13,8 @@
  * profiles are "name//…". When in doubt it has.
  */
 bool policy_label_uses(const char *label, const char *name);
+/* Whether one of them is a null profile of `name`: what the kernel made up for a task in complain
+ * mode. */
+bool policy_label_learnt(const char *label, const char *name);
 /* No profile restricts the task: there is none, or all of them are in the mode unconfined. */
 bool policy_label_is_unconfined(const char *label);

@@ -213,11 +213,16 @@ evidence_whole() {
 
 # A shell in a node that runs under a profile; what it is told to do, the same process does.
 confined_shell() { # NODE PROFILE
-    coproc CONFINED { tests/vm/vm exec "$1" -i -- aa-exec -p "$2" -- sh 2>&1; }
+    shell_on "$1" aa-exec -p "$2" -- sh
+}
+shell_on() { # NODE COMMAND...
+    local node=$1
+    shift
+    coproc CONFINED { tests/vm/vm exec "$node" -i -- "$@" 2>&1; }
     SHELL_IN=${CONFINED[1]} SHELL_OUT=${CONFINED[0]} SHELL_PID=$CONFINED_PID
     echo 'echo $$' >&"$SHELL_IN"
-    read -r -t 30 SHELL_GUEST_PID <&"$SHELL_OUT" || fail "no shell under profile $2 on $1"
-    [[ $SHELL_GUEST_PID =~ ^[0-9]+$ ]] || fail "no shell under profile $2 on $1: $SHELL_GUEST_PID"
+    read -r -t 30 SHELL_GUEST_PID <&"$SHELL_OUT" || fail "no shell on $node: $*"
+    [[ $SHELL_GUEST_PID =~ ^[0-9]+$ ]] || fail "no shell on $node: $*: $SHELL_GUEST_PID"
 }
 # shell_says COMMAND ANSWER: the last line that the command prints is the answer.
 shell_says() {

@@ -155,6 +155,76 @@ Y
     eventually 30 'deselected' not_in_kernel node-1 e2e-reselected
 }
 
+# A chain of processes, each of which ends when it has begun the next: no look at /proc sees the same one twice.
+test_delete_waits_for_processes_that_fork_on() {
+    apply_profile e2e-chain <<<'profile e2e-chain { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-chain
+    in_node node-1 sh -c 'echo "[ -e /tmp/chain-end ] || { usleep 1000; sh /tmp/chain & }" >/tmp/chain
+        rm -f /tmp/chain-end; aa-exec -p e2e-chain -- sh /tmp/chain </dev/null >/dev/null 2>&1'
+    k delete aap e2e-chain --wait=false
+    eventually 20 'the entry says that it is used' node_entry_reason_is node-1 e2e-chain InUse
+    # shellcheck disable=SC2016
+    in_node node-1 sh -c 'end=$(($(cut -d. -f1 /proc/uptime) + 4))
+        while [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ]; do
+            grep -q "^e2e-chain (" /sys/kernel/security/apparmor/profiles || exit 1; done' || fail 'removed under them'
+    in_node node-1 touch /tmp/chain-end
+    eventually 30 'removed after the last' not_in_kernel node-1 e2e-chain
+}
+
+test_delete_waits_for_a_process_that_changes_hats_and_is_done_when_it_has_moved_on() {
+    apply_profile e2e-here <<<'profile e2e-here { file, change_profile, ^hat { file, change_profile, } }'
+    apply_profile e2e-there <<<'profile e2e-there { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-here aap/e2e-there
+    confined_shell node-1 e2e-here
+    shell_says 'echo "changehat 0000000000000007^hat" >/proc/self/attr/current; cat /proc/self/attr/current' \
+        'e2e-here//hat (enforce)'
+    k delete aap e2e-here --wait=false
+    eventually 20 'the entry says who uses it' node_entry_reason_is node-1 e2e-here InUse
+    expect_match 'the process' "process $SHELL_GUEST_PID" "$(node_entry node-1 e2e-here .message)"
+    shell_says 'echo "changehat 0000000000000007^" >/proc/self/attr/current; cat /proc/self/attr/current' \
+        'e2e-here (enforce)'
+    # What it says at its next exec counts before it gets there.
+    shell_says 'echo "exec e2e-there" >/proc/self/attr/exec && echo said' said
+    in_kernel node-1 e2e-here || fail 'removed under a running process'
+    echo 'exec sh' >&"$SHELL_IN"
+    eventually 20 'it has moved on' in_node node-1 grep -q '^e2e-there (enforce)' "/proc/$SHELL_GUEST_PID/attr/current"
+    eventually 30 'removed when it has moved on' not_in_kernel node-1 e2e-here
+    in_kernel node-1 e2e-there || fail 'the other went, too'
+    end_shell
+}
+
+# What a runtime's init is before it becomes the container's program: unconfined, with the profile in its attr/exec.
+test_delete_waits_for_a_container_that_was_created_and_not_started() {
+    apply_profile e2e-created <<<'profile e2e-created { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-created
+    in_node node-1 cp /bin/busybox '/tmp/runc:[2:INIT]'
+    shell_on node-1 sh -c 'exec -a sh "/tmp/runc:[2:INIT]"'
+    shell_says 'echo "exec e2e-created" >/proc/self/attr/exec && echo said' said
+    k delete aap e2e-created --wait=false
+    eventually 20 'the entry says who uses it' node_entry_reason_is node-1 e2e-created InUse
+    expect_match 'the process' "process $SHELL_GUEST_PID" "$(node_entry node-1 e2e-created .message)"
+    echo 'exec sh' >&"$SHELL_IN"
+    eventually 20 'it is started' in_node node-1 grep -q '^e2e-created (enforce)' "/proc/$SHELL_GUEST_PID/attr/current"
+    in_kernel node-1 e2e-created || fail 'removed before the container was started'
+    end_shell
+    eventually 30 'removed after its end' not_in_kernel node-1 e2e-created
+}
+
+# The file is what keeps the host's tools from removing the profile, and brings it back at boot.
+test_a_file_that_is_taken_away_or_changed_is_written_anew() {
+    local file=/etc/apparmor.d/apparmor.io.e2e-file.profile digest revision
+    apply_profile e2e-file <<<'profile e2e-file { file, deny /file w, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-file
+    digest=$(in_node node-1 sha256sum "$file")
+    in_node node-1 rm "$file"
+    eventually 10 'it is back' in_node node-1 test -e "$file"
+    expect_equal 'the file' "$digest" "$(in_node node-1 sha256sum "$file")"
+    in_node node-1 sh -c "echo 'profile e2e-more { }' >>$file"
+    # shellcheck disable=SC2016
+    eventually 10 'as it was' in_node node-1 sh -c '[ "$(sha256sum '"$file"')" = "'"$digest"'" ]'
+    expect_equal 'the label was never taken' true "$(label node-1 profile-e2e-file)"
+}
+
 # A pod without processes: its containers may start at any time.
 test_delete_waits_for_a_pod_that_names_the_profile() {
     apply_profile e2e-pod <<<'profile e2e-pod { file, }'

@@ -226,6 +226,21 @@ Test(tasks_scan, one_reading_answers_for_any_profile)
     cr_assert_not(tasks_use_of(tasks, &q).used);
 }
 
+Test(tasks_scan, what_complain_mode_has_left_is_counted_apart)
+{
+    _cleanup_(tasks_freep) struct tasks *tasks = NULL;
+    _cleanup_strv_ struct strv p = {0};
+
+    strv_add(&p, "p");
+    put_task(10, 10, 'S', "web", "p (enforce)\n");
+    put_task(11, 11, 'S', "sh", "p//null-/bin/sh (complain)\n");
+    put_task(11, 12, 'S', "sh", "p//null-/bin/sh (complain)\n");
+    cr_assert_eq(tasks_read(proc, &tasks, NULL), 0);
+    cr_assert_eq(tasks_use_of(tasks, &p).count, 3);
+    cr_assert_eq(tasks_learnt(tasks, &p).count, 2);
+    cr_assert_eq(tasks_learnt(tasks, &p).pid, 11);
+}
+
 Test(tasks_scan, reads_the_real_proc)
 {
     _cleanup_(tasks_freep) struct tasks *tasks = NULL;

@@ -101,3 +101,15 @@ Test(label, what_has_a_profile_is_confined)
     cr_assert_not(policy_label_is_unconfined("(unconfined)"));
     cr_assert_not(policy_label_is_unconfined(""));
 }
+
+Test(label, null_profiles_are_what_complain_mode_has_made_up)
+{
+    cr_assert(policy_label_learnt("p//null-/bin/sh (complain)\n", "p"));
+    cr_assert(policy_label_learnt("p//kid//null-17 (complain)", "p"));
+    cr_assert(policy_label_learnt("a//&p//null-x (mixed)", "p"));
+    cr_assert_not(policy_label_learnt("p//&a//null-x (mixed)", "p"));
+    cr_assert_not(policy_label_learnt("p (complain)", "p"));
+    cr_assert_not(policy_label_learnt("p//kid (complain)", "p"));
+    cr_assert_not(policy_label_learnt("pp//null-x (complain)", "p"));
+    cr_assert_not(policy_label_learnt("a//null-p (complain)", "p"));
+}

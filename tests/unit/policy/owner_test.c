@@ -102,3 +102,176 @@ Test(owner, does_not_depend_on_the_order_of_claims)
         }
     }
 }
+
+/* --- every history of three objects ---------------------------------------------------------- */
+
+/*
+ * Objects are created, begin and cease to declare the name (an edit), to select the node (of the
+ * object's selector or of the node's labels), are deleted and created anew, and what nobody owns
+ * any more is removed once it is unused: in any order and for however long. As the node only
+ * remembers what is in here, all histories are covered when each state that any of them reaches has
+ * been left by each event.
+ */
+enum { OBJECTS = 3, NOBODY = OBJECTS, SLOTS = 9, STATES = SLOTS * SLOTS * SLOTS * 6 * 4 };
+
+struct object {
+    bool there, declares, selects, deleting;
+};
+
+struct world {
+    struct object objects[OBJECTS];
+    unsigned age[OBJECTS]; /* a permutation: 0 is the oldest */
+    unsigned holder;       /* whose file holds the name; NOBODY */
+};
+
+enum event { CREATE, DECLARE, SELECT, DELETE, EVENTS };
+
+static const char *const object_names[OBJECTS] = {"a", "b", "c"};
+
+static bool is_eligible(const struct object *object)
+{
+    return object->there && object->declares && object->selects && !object->deleting;
+}
+
+static unsigned decide(const struct world *world)
+{
+    struct owner_claim claims[OBJECTS];
+    unsigned whose[OBJECTS];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        const struct object *object = &world->objects[i];
+
+        if (!object->there || (!object->declares && world->holder != i))
+            continue;
+        whose[count] = i;
+        claims[count++] = (struct owner_claim){
+            .object = object_names[i],
+            .uid = object_names[OBJECTS - 1 - i],
+            .created_ms = world->age[i],
+            .selects = object->declares && object->selects,
+            .deleting = object->deleting,
+            .incumbent = world->holder == i,
+        };
+    }
+    ptrdiff_t owner = owner_decide(claims, count);
+    return owner < 0 ? NOBODY : whose[owner];
+}
+
+/* The eldest that may have the name. */
+static unsigned heir(const struct world *world)
+{
+    unsigned best = NOBODY;
+
+    for (unsigned i = 0; i < OBJECTS; i++)
+        if (is_eligible(&world->objects[i]) && (best == NOBODY || world->age[i] < world->age[best]))
+            best = i;
+    return best;
+}
+
+/* A new object is the youngest. */
+static void create(struct world *world, unsigned object)
+{
+    for (unsigned i = 0; i < OBJECTS; i++)
+        if (world->age[i] > world->age[object])
+            world->age[i]--;
+    world->age[object] = OBJECTS - 1;
+    world->objects[object] = (struct object){.there = true, .declares = true, .selects = true};
+}
+
+/* False when it cannot happen. Objects that are there no more have to be let go by the node. */
+static bool happen(struct world *world, enum event event, unsigned which)
+{
+    struct object *object = &world->objects[which];
+
+    if ((event == CREATE) == object->there)
+        return false;
+    switch (event) {
+    case CREATE:
+        create(world, which);
+        break;
+    case DECLARE:
+        object->declares = !object->declares;
+        break;
+    case SELECT:
+        object->selects = !object->selects;
+        break;
+    default:
+        if (object->deleting)
+            return false;
+        object->deleting = true;
+    }
+    return true;
+}
+
+static void check(const struct world *world)
+{
+    unsigned owner = decide(world), expected = heir(world);
+
+    if (world->holder != NOBODY && is_eligible(&world->objects[world->holder]))
+        cr_assert_eq(owner, world->holder, "whoever holds it rightly keeps it");
+    else if (expected != NOBODY)
+        cr_assert_eq(owner, expected, "the eldest takes over at once");
+    else
+        cr_assert_eq(owner, world->holder, "without an heir it stays with the last until unused");
+}
+
+/* The node does what was decided: an owner that may have the name replaces whatever is there. */
+static void settle(struct world *world)
+{
+    unsigned owner = decide(world);
+
+    if (owner != NOBODY && is_eligible(&world->objects[owner]))
+        world->holder = owner;
+    for (unsigned i = 0; i < OBJECTS; i++)
+        if (world->objects[i].deleting && world->holder != i)
+            world->objects[i] = (struct object){0};
+}
+
+static size_t index_of(const struct world *world)
+{
+    size_t index = world->holder;
+
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        const struct object *object = &world->objects[i];
+        unsigned slot =
+            object->there ? 1 + 1U * object->declares + 2U * object->selects + 4U * object->deleting
+                          : 0;
+        index = index * SLOTS + slot;
+    }
+    return index * 6 + (world->age[0] * 2 + (world->age[1] > world->age[2]));
+}
+
+static bool seen[STATES];
+
+static void explore(struct world world)
+{
+    check(&world);
+    settle(&world);
+    check(&world);
+    if (seen[index_of(&world)])
+        return;
+    seen[index_of(&world)] = true;
+    for (unsigned which = 0; which < OBJECTS; which++)
+        for (unsigned event = 0; event < EVENTS; event++) {
+            struct world next = world;
+
+            if (happen(&next, (enum event) event, which))
+                explore(next);
+        }
+    /* The last process that used it has ended. */
+    if (world.holder != NOBODY && !is_eligible(&world.objects[world.holder])) {
+        world.holder = NOBODY;
+        explore(world);
+    }
+}
+
+Test(owner, every_history_of_three_objects_keeps_the_rules)
+{
+    size_t states = 0;
+
+    explore((struct world){.age = {0, 1, 2}, .holder = NOBODY});
+    for (size_t i = 0; i < STATES; i++)
+        states += seen[i];
+    cr_assert_gt(states, 1000, "%zu states", states);
+}
