@@ -19,6 +19,7 @@ struct server {
     struct route_table routes;
     struct listener *listener;
     size_t body_max;
+    size_t bodies_max, bodies; /* bytes of bodies under way, and how many they may be; 0: any */
     unsigned timeout_s;
     unsigned connections, connections_max;
     uv_idle_t reaper; /* see server_free() */

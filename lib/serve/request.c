@@ -23,10 +23,25 @@ static void server_request_drop_timers(struct server_request *request)
     request->deadline = request->resume = NULL;
 }
 
+/* The server may go before a handler has answered. */
+static void server_request_stop_counting(struct server_request *request)
+{
+    if (request->bodies)
+        *request->bodies -= request->body.len;
+    request->bodies = NULL;
+}
+
+static void server_request_drop_body(struct server_request *request)
+{
+    server_request_stop_counting(request);
+    buf_done(&request->body);
+}
+
 static void server_request_free(struct server_request *request)
 {
     server_request_drop_timers(request);
-    buf_done(&request->body);
+    server_request_drop_body(request);
+    free(request->media_type);
     free(request->content_type);
     free(request->allow);
     free(request->out);
@@ -40,10 +55,16 @@ void server_request_detach(struct server_request *request)
     request->wsi = NULL;
     if (request->handler_holds) {
         /* The body stays: it is the handler's until it answers. */
+        server_request_stop_counting(request);
         server_request_drop_timers(request);
         return;
     }
     server_request_free(request);
+}
+
+const char *server_request_media_type(const struct server_request *request)
+{
+    return request->media_type ? request->media_type : "";
 }
 
 void server_request_send(struct server_request *request)
@@ -85,7 +106,7 @@ void server_respond(struct server_request *request, unsigned status, const char 
     if (request->phase == REQUEST_HANDLER)
         server_request_answer(request, status, content_type, content, len);
     /* Not before: the answer may be made of it. */
-    buf_done(&request->body);
+    server_request_drop_body(request);
 }
 
 void server_respond_text(struct server_request *request, unsigned status, const char *text)

@@ -69,6 +69,7 @@ static int server_start_context(struct server *server, struct error *err)
 static int server_start_vhost(struct server *server, const struct server_options *options,
                               struct error *err)
 {
+    const struct server_identity *identity = options->identity;
     struct lws_context_creation_info info = {
         .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -81,6 +82,10 @@ static int server_start_vhost(struct server *server, const struct server_options
         .alpn = "http/1.1",
         .ssl_cert_filepath = options->tls_cert,
         .ssl_private_key_filepath = options->tls_key,
+        .server_ssl_cert_mem = identity ? identity->cert : NULL,
+        .server_ssl_cert_mem_len = identity ? (unsigned) strlen(identity->cert) : 0,
+        .server_ssl_private_key_mem = identity ? identity->key : NULL,
+        .server_ssl_private_key_mem_len = identity ? (unsigned) strlen(identity->key) : 0,
         .ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
     };
 
@@ -92,7 +97,16 @@ static int server_start_vhost(struct server *server, const struct server_options
     server->vhost = lws_create_vhost(server->context, &info);
     if (!server->vhost)
         return error_set(err, -EIO, "libwebsockets refuses the server's configuration");
-    return 0;
+    /* It takes of PEM text the first certificate alone. */
+    return identity ? server_set_identity(server, identity, err) : 0;
+}
+
+int server_set_identity(struct server *server, const struct server_identity *identity,
+                        struct error *err)
+{
+    if (!server->tls_context)
+        return error_set(err, -EINVAL, "this server does not speak TLS");
+    return tls_use_pem(server->tls_context, identity->cert, identity->key, err);
 }
 
 /* With the connection that is the first to need it: nothing has to watch the files. */
@@ -165,6 +179,16 @@ static void server_reap(uv_idle_t *reaper)
         uv_close((uv_handle_t *) reaper, server_reaped);
 }
 
+/* libwebsockets does not tell what is wrong with it. */
+static int server_check_identity(const struct server_identity *identity, struct error *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    int r = tls_use_pem(ctx, identity->cert, identity->key, err);
+
+    SSL_CTX_free(ctx);
+    return r;
+}
+
 int server_new(uv_loop_t *loop, const struct server_options *options,
                const struct server_route *routes, size_t count, struct server **ret,
                struct error *err)
@@ -178,10 +202,16 @@ int server_new(uv_loop_t *loop, const struct server_options *options,
         if (r < 0)
             return r;
     }
+    if (options->identity) {
+        r = server_check_identity(options->identity, err);
+        if (r < 0)
+            return r;
+    }
     server = xcalloc(1, sizeof(*server));
     server->tls = TAKE_PTR(tls);
     server->loop = loop;
     server->body_max = options->body_max ? options->body_max : DEFAULT_BODY_MAX;
+    server->bodies_max = options->bodies_max;
     server->timeout_s = options->timeout_s ? options->timeout_s : DEFAULT_TIMEOUT_S;
     server->connections_max =
         options->connections_max ? options->connections_max : DEFAULT_CONNECTIONS_MAX;

@@ -17,12 +17,19 @@
 struct server;
 struct server_request;
 
+/* PEM: a certificate, with the chain that leads to its authority behind it, and its private key. */
+struct server_identity {
+    const char *cert, *key;
+};
+
 struct server_options {
     const char *address;  /* NULL: all interfaces */
     uint16_t port;        /* 0: any, see server_port() */
     const char *tls_cert; /* PEM files; NULL: plain HTTP */
     const char *tls_key;
-    size_t body_max;          /* 0: 64 KiB */
+    const struct server_identity *identity; /* instead of the files; or NULL */
+    size_t body_max;                        /* 0: 64 KiB */
+    size_t bodies_max;        /* of all that are under way; 0: no limit but that of connections */
     unsigned timeout_s;       /* of a whole request; 0: 30 */
     unsigned connections_max; /* 0: 128; more wait in the kernel's queue */
 };
@@ -49,6 +56,15 @@ _must_check_ int server_new(uv_loop_t *loop, const struct server_options *option
 void server_free(struct server *server);
 DEFINE_CLEANUP(struct server *, server_free)
 uint16_t server_port(const struct server *server);
+/*
+ * What new connections are served with from now on, for a server that was given an identity.
+ * -EINVAL says why it cannot be used; the one before stays then.
+ */
+_must_check_ int server_set_identity(struct server *server, const struct server_identity *identity,
+                                     struct error *err);
+/* Of a request whose handler has not answered: the media type that its body has by its header,
+ * without parameters; "" when there is none. */
+const char *server_request_media_type(const struct server_request *request);
 
 /*
  * Answers once; the content is copied. A client that has gone meanwhile is no

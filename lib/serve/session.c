@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/serve/session.h"
 
+#include <ctype.h>
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 /* One write to libwebsockets; what the socket does not take, it copies. */
 #define WRITE_CHUNK 16384
 #define HEADER_MAX 1024
+#define MEDIA_TYPE_MAX 128
 #define RESUME_MS 10
 #define REPEATS_MAX 8
 
@@ -47,6 +49,20 @@ static int64_t session_content_length(struct lws *wsi)
         length = length * 10 + (*c - '0');
     }
     return length;
+}
+
+/* Lower case, without parameters (RFC 9110, 8.3.1); NULL when there is none, or none to use. */
+static char *session_media_type(struct lws *wsi)
+{
+    char text[MEDIA_TYPE_MAX];
+    int len = lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_TYPE);
+
+    if (len <= 0)
+        return NULL;
+    text[strcspn(text, "; \t")] = '\0';
+    for (char *c = text; *c; c++)
+        *c = (char) tolower((unsigned char) *c);
+    return xstrdup(text);
 }
 
 static void session_end(struct session *session)
@@ -204,6 +220,8 @@ static int session_begin(struct server *server, struct session *session, struct 
 
     request = session->request = server_request_new(wsi, server->body_max);
     request->loop = server->loop;
+    request->bodies = &server->bodies;
+    request->media_type = session_media_type(wsi);
     request->deadline = loop_timer_new(server->loop, session_deadline, request);
     request->resume = loop_timer_new(server->loop, session_resume, request);
     loop_timer_start(request->deadline, UINT64_C(1000) * server->timeout_s);
@@ -219,7 +237,8 @@ static int session_begin(struct server *server, struct session *session, struct 
  * libwebsockets 4.3 does not end a body where Content-Length does: a request that was sent behind
  * it comes with it. That one is lost, and its sender learns so by the end of the connection.
  */
-static void session_body(struct server_request *request, const void *data, size_t len)
+static void session_body(struct server *server, struct server_request *request, const void *data,
+                         size_t len)
 {
     size_t missing;
 
@@ -231,9 +250,15 @@ static void session_body(struct server_request *request, const void *data, size_
         len = missing;
     }
     request->received += len;
+    if (request->route && server->bodies_max > 0 && server->bodies + len > server->bodies_max) {
+        session_refuse(request, 503, "too many large requests at once");
+        return;
+    }
     /* Fits: session_accepts_body() has seen to that. */
-    if (request->route)
+    if (request->route) {
         (void) buf_add(&request->body, data, len);
+        server->bodies += len;
+    }
     if (request->close)
         session_dispatch(request);
 }
@@ -373,7 +398,7 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
         lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
         return session_begin(server, session, wsi, in, len);
     case LWS_CALLBACK_HTTP_BODY:
-        session_body(session->request, in, len);
+        session_body(server, session->request, in, len);
         return 0;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return session_body_end(server, session->request);

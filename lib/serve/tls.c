@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,5 +135,68 @@ int tls_files_refresh(struct tls_files *files, SSL_CTX *ctx, bool *ret_changed, 
     }
     if (ret_changed)
         *ret_changed = changed;
+    return 0;
+}
+
+/* --- from memory ------------------------------------------------------------------- */
+
+struct pem {
+    STACK_OF(X509) * chain; /* with the certificate itself, first */
+    EVP_PKEY *key;
+};
+
+static void pem_done(struct pem *pem)
+{
+    sk_X509_pop_free(pem->chain, X509_free);
+    EVP_PKEY_free(pem->key);
+}
+
+static void biop(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+/* Nobody is asked for a password. */
+static int no_password(_unused_ char *buffer, _unused_ int size, _unused_ int writing,
+                       _unused_ void *userdata)
+{
+    return -1;
+}
+
+static int pem_read(struct pem *pem, const char *cert, const char *key, struct error *err)
+{
+    _cleanup_(biop) BIO *cert_bio = BIO_new_mem_buf(cert, -1);
+    _cleanup_(biop) BIO *key_bio = BIO_new_mem_buf(key, -1);
+    X509 *one;
+
+    pem->chain = sk_X509_new_null();
+    while ((one = PEM_read_bio_X509(cert_bio, NULL, no_password, NULL)))
+        sk_X509_push(pem->chain, one);
+    if (sk_X509_num(pem->chain) == 0)
+        return tls_error(err, "the certificate", "given as PEM text");
+    ERR_clear_error();
+    pem->key = PEM_read_bio_PrivateKey(key_bio, NULL, no_password, NULL);
+    if (!pem->key)
+        return tls_error(err, "the private key", "given as PEM text");
+    if (X509_check_private_key(sk_X509_value(pem->chain, 0), pem->key) != 1)
+        return tls_error(err, "the private key", "given as PEM text");
+    return 0;
+}
+
+int tls_use_pem(SSL_CTX *ctx, const char *cert, const char *key, struct error *err)
+{
+    _cleanup_(pem_done) struct pem pem = {0};
+    X509 *leaf;
+    int r, used;
+
+    ERR_clear_error();
+    r = pem_read(&pem, cert, key, err);
+    if (r < 0)
+        return r;
+    leaf = sk_X509_shift(pem.chain);
+    used = SSL_CTX_use_cert_and_key(ctx, leaf, pem.key, pem.chain, 1);
+    X509_free(leaf);
+    if (used != 1)
+        return tls_error(err, "the certificate", "given as PEM text");
     return 0;
 }

@@ -26,3 +26,7 @@ DEFINE_CLEANUP(struct tls_files *, tls_files_free)
  */
 _must_check_ int tls_files_refresh(struct tls_files *files, SSL_CTX *ctx, bool *ret_changed,
                                    struct error *err);
+
+/* Lets the context serve this from its next connection on; both are PEM text, as in serve.h. What
+ * it has stays when it cannot be used. */
+_must_check_ int tls_use_pem(SSL_CTX *ctx, const char *cert, const char *key, struct error *err);
