@@ -3,12 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/base64.h"
 #include "lib/base/child.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
@@ -309,13 +309,12 @@ static void add_text(cJSON *object, const char *key, const char *value)
 
 static void add_base64(cJSON *object, const char *key, const struct credential *credential)
 {
-    _cleanup_free_ unsigned char *text = NULL;
+    _cleanup_free_ char *text = NULL;
 
     if (!credential->data || credential->len > OUTPUT_MAX)
         return;
-    text = xmalloc((credential->len + 2) / 3 * 4 + 1);
-    EVP_EncodeBlock(text, (const unsigned char *) credential->data, (int) credential->len);
-    json_add_string(object, key, (const char *) text);
+    text = base64_encode(credential->data, credential->len);
+    json_add_string(object, key, text);
 }
 
 static char *make_info(const struct exec_plugin *plugin)

@@ -2,12 +2,11 @@
 #include "lib/kube/kubeconfig.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/base64.h"
 #include "lib/base/map.h"
 #include "lib/base/yaml.h"
 #include "lib/kube/exec.h"
@@ -164,29 +163,6 @@ static char *copy_path(const struct entry *entry, const char *key)
     return value[0] == '/' ? xstrdup(value) : xasprintf("%s%s", entry->directory, value);
 }
 
-static int decode_base64(const char *text, char **ret, size_t *ret_len)
-{
-    size_t len = strlen(text), padding = 0;
-    _cleanup_free_ char *data = NULL;
-    int decoded;
-
-    if (len == 0 || len % 4 != 0 || len > INT_MAX)
-        return -EINVAL;
-    while (padding < 2 && text[len - 1 - padding] == '=')
-        padding++;
-    /* OpenSSL takes '=' for a digit. */
-    if (strcspn(text, "=") != len - padding)
-        return -EINVAL;
-    data = xmalloc(len / 4 * 3 + 1);
-    decoded = EVP_DecodeBlock((unsigned char *) data, (const unsigned char *) text, (int) len);
-    if (decoded < (int) padding)
-        return -EINVAL;
-    *ret_len = (size_t) decoded - padding;
-    data[*ret_len] = '\0';
-    *ret = TAKE_PTR(data);
-    return 0;
-}
-
 /* `<key>-data` wins over the file `<key>`, as in client-go. */
 static int load_credential(const struct entry *entry, const char *key, struct credential *into,
                            struct error *err)
@@ -198,7 +174,7 @@ static int load_credential(const struct entry *entry, const char *key, struct cr
         into->path = copy_path(entry, key);
         return 0;
     }
-    if (decode_base64(data, &into->data, &into->len) < 0)
+    if (base64_decode(data, &into->data, &into->len) < 0)
         return error_set(err, -EINVAL, "%s: \"%s\" is not base64", entry->path, data_key);
     return 0;
 }
