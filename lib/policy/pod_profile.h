@@ -16,9 +16,18 @@ enum pod_profile_type {
     POD_PROFILE_LOCALHOST,
 };
 
+/* Where it is asked for. */
+enum pod_profile_source {
+    POD_PROFILE_FROM_NOWHERE,
+    POD_PROFILE_FROM_CONTAINER,
+    POD_PROFILE_FROM_ANNOTATION,
+    POD_PROFILE_FROM_POD,
+};
+
 struct pod_profile {
     enum pod_profile_type type;
     const char *name; /* of POD_PROFILE_LOCALHOST; borrowed from the pod */
+    enum pod_profile_source source;
 };
 
 /*
@@ -28,6 +37,10 @@ struct pod_profile {
  * first that is there counts, whatever it says.
  */
 struct pod_profile pod_profile_of(const cJSON *pod, const cJSON *container);
+/* What the container's legacy annotation says; NULL when there is none. Borrowed from the pod. */
+const char *pod_profile_annotation(const cJSON *pod, const cJSON *container);
+/* An appArmorProfile that says the same; NULL when the annotation says nothing that is valid. */
+cJSON *pod_profile_annotation_field(const char *annotation);
 /* securityContext.privileged */
 bool pod_container_is_privileged(const cJSON *container);
 
