@@ -2,7 +2,7 @@
 
 /*
  * apparmor-controller: keeps the status of each AppArmorProfile what the nodes report, and
- * one that is deleted until no node uses it.
+ * one that is deleted until no node uses it; serves the admission webhooks.
  *
  * Exit status: 0 after SIGTERM or SIGINT; 1 when it cannot run; 2 for flags that are not valid.
  */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "controller/controller.h"
+#include "controller/webhooks.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -25,7 +26,8 @@ enum { EXIT_USAGE = 2 };
 
 struct flags {
     char *kubeconfig, *listen, *lease_namespace, *pod_name, *agent_namespace, *log_level,
-        *log_format, *parser, *includes, *features;
+        *log_format, *parser, *includes, *features, *webhook_listen, *webhook_secret;
+    struct strv webhook_hosts, exempt_namespaces, exempt_users, exempt_runtime_classes;
     unsigned agent_lost_after;
 };
 
@@ -64,7 +66,8 @@ static const struct option table[] = {
      .env = "POD_NAMESPACE",
      .default_text = DEFAULT_AGENT_NAMESPACE,
      .help = "Where the agents' pods are: those with the label "
-             "app.kubernetes.io/name=apparmor-agent."},
+             "app.kubernetes.io/name=apparmor-agent. The webhooks' Secret and Service are there, "
+             "too."},
     {.name = "agent-lost-after",
      .type = OPTION_UINT,
      .target = &flags.agent_lost_after,
@@ -90,6 +93,41 @@ static const struct option table[] = {
      .argument = "FILE",
      .default_text = DEFAULT_FEATURES,
      .help = "Kernel features that policy is compiled for while those of no node are known."},
+    {.name = "webhook-listen",
+     .type = OPTION_STRING,
+     .target = &flags.webhook_listen,
+     .argument = "ADDRESS:PORT",
+     .help = "Serves the admission webhooks over HTTPS; without it, none are."},
+    {.name = "webhook-secret",
+     .type = OPTION_STRING,
+     .target = &flags.webhook_secret,
+     .argument = "NAME",
+     .default_text = WEBHOOKS_SECRET,
+     .help = "The Secret, in the namespace of the agents, that holds the webhooks' certificate. "
+             "Where it holds none, one is made, and renewed in time; one of somebody else, as "
+             "cert-manager, is used as it is."},
+    {.name = "webhook-host",
+     .type = OPTION_STRINGS,
+     .target = &flags.webhook_hosts,
+     .argument = "HOST",
+     .help = "A DNS name or IP address by which API servers call the webhooks, besides the "
+             "Service's. May be given several times, as may the next."},
+    {.name = "exempt-namespace",
+     .type = OPTION_STRINGS,
+     .target = &flags.exempt_namespaces,
+     .argument = "NAME",
+     .help = "Pods of this namespace are not held to a level."},
+    {.name = "exempt-user",
+     .type = OPTION_STRINGS,
+     .target = &flags.exempt_users,
+     .argument = "USER",
+     .help = "Pods that this user creates are not held to a level."},
+    {.name = "exempt-runtime-class",
+     .type = OPTION_STRINGS,
+     .target = &flags.exempt_runtime_classes,
+     .argument = "NAME",
+     .help = "Pods of this RuntimeClass are not held to a level, such as one of virtual machines "
+             "with kernels of their own."},
     {.name = "log-level",
      .type = OPTION_STRING,
      .target = &flags.log_level,
@@ -113,17 +151,48 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig,      &flags.listen,    &flags.lease_namespace,
-                        &flags.pod_name,        &flags.log_level, &flags.log_format,
-                        &flags.agent_namespace, &flags.parser,    &flags.includes,
-                        &flags.features};
+    char **strings[] = {&flags.kubeconfig,      &flags.listen,         &flags.lease_namespace,
+                        &flags.pod_name,        &flags.log_level,      &flags.log_format,
+                        &flags.agent_namespace, &flags.parser,         &flags.includes,
+                        &flags.features,        &flags.webhook_listen, &flags.webhook_secret};
+    struct strv *lists[] = {&flags.webhook_hosts, &flags.exempt_namespaces, &flags.exempt_users,
+                            &flags.exempt_runtime_classes};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        strv_done(lists[i]);
 }
 
-static int read_flags(struct controller_options *ret, char **ret_address, struct error *err)
+/* What the options borrow. */
+struct addresses {
+    char *listen, *webhooks;
+};
+
+static int read_webhook_flags(struct controller_webhooks *ret, char **ret_address,
+                              struct error *err)
 {
+    *ret = (struct controller_webhooks){
+        .secret = *flags.webhook_secret ? flags.webhook_secret : WEBHOOKS_SECRET,
+        .hosts = &flags.webhook_hosts,
+        .exempt_namespaces = &flags.exempt_namespaces,
+        .exempt_users = &flags.exempt_users,
+        .exempt_runtime_classes = &flags.exempt_runtime_classes,
+    };
+    if (!flags.webhook_listen || !*flags.webhook_listen)
+        return 0;
+    if (address_parse(flags.webhook_listen, ret_address, &ret->listen_port, err) < 0)
+        return error_wrap(err, "--webhook-listen");
+    ret->listen = true;
+    ret->listen_address = *ret_address;
+    return 0;
+}
+
+static int read_flags(struct controller_options *ret, struct addresses *ret_addresses,
+                      struct error *err)
+{
+    int r;
+
     *ret = (struct controller_options){
         .kubeconfig = flags.kubeconfig,
         .lease_namespace =
@@ -136,11 +205,14 @@ static int read_flags(struct controller_options *ret, char **ret_address, struct
         .features = flags.features,
     };
     if (*flags.listen) {
-        if (address_parse(flags.listen, ret_address, &ret->listen_port, err) < 0)
+        if (address_parse(flags.listen, &ret_addresses->listen, &ret->listen_port, err) < 0)
             return error_wrap(err, "--listen");
         ret->listen = true;
-        ret->listen_address = *ret_address;
+        ret->listen_address = ret_addresses->listen;
     }
+    r = read_webhook_flags(&ret->webhooks, &ret_addresses->webhooks, err);
+    if (r < 0)
+        return r;
     return log_configure(flags.log_level, flags.log_format, err);
 }
 
@@ -196,13 +268,13 @@ int main(int argc, char **argv)
 {
     struct controller_options controller_options;
     _cleanup_error_ struct error err = {0};
-    _cleanup_free_ char *address = NULL;
+    struct addresses addresses = {0};
     enum options_outcome outcome;
     int status = EXIT_SUCCESS;
 
     alloc_init();
     if (options_parse(&options, argc, argv, NULL, &outcome, &err) < 0 ||
-        (outcome == OPTIONS_RUN && read_flags(&controller_options, &address, &err) < 0)) {
+        (outcome == OPTIONS_RUN && read_flags(&controller_options, &addresses, &err) < 0)) {
         fprintf(stderr, "apparmor-controller: %s\n", error_message(&err));
         status = EXIT_USAGE;
     } else if (outcome == OPTIONS_HELP) {
@@ -212,6 +284,8 @@ int main(int argc, char **argv)
     } else {
         status = run_controller(&controller_options);
     }
+    free(addresses.listen);
+    free(addresses.webhooks);
     flags_done();
     return status;
 }

@@ -13,6 +13,7 @@
 #include "controller/reviews.h"
 #include "controller/sources.h"
 #include "controller/validator.h"
+#include "controller/webhooks.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -41,6 +42,7 @@ struct controller {
     struct kernels *kernels;
     struct loop_timer *kernels_timer;
     struct validator *validator; /* on every replica: each answers webhooks */
+    struct webhooks *webhooks;   /* likewise; NULL: none are served */
     struct election *election;
     struct kube_recorder *recorder;
     struct reviews *reviews;       /* as what follows */
@@ -69,9 +71,20 @@ static void profile_seen(void *userdata, struct kube_object *profile)
 {
     const struct controller *controller = userdata;
 
+    if (controller->webhooks)
+        webhooks_profile_seen(controller->webhooks, profile);
     if (controller->reconciler)
         reconciler_observed(controller->reconciler, profile);
     enqueue(userdata, kube_object_name(profile));
+}
+
+static void profile_gone(void *userdata, const char *profile)
+{
+    const struct controller *controller = userdata;
+
+    if (controller->webhooks)
+        webhooks_profile_gone(controller->webhooks, profile);
+    enqueue(userdata, profile);
 }
 
 static void report_seen(void *userdata, const char *node)
@@ -248,10 +261,13 @@ static int controller_serve(struct controller *controller, const struct controll
     const struct server_options server = {.address = options->listen_address,
                                           .port = options->listen_port};
     struct server_route routes[HEALTH_ROUTES];
-    struct health_check checks[SOURCES];
+    struct health_check checks[SOURCES + 1];
+    size_t count = SOURCES;
 
     sources_checks(controller->sources, checks);
-    controller->health = health_new(controller->metrics, checks, SOURCES);
+    if (controller->webhooks)
+        checks[count++] = (struct health_check){"webhooks", webhooks_check, controller->webhooks};
+    controller->health = health_new(controller->metrics, checks, count);
     health_set_collect(controller->health, collect, controller);
     health_routes(controller->health, routes);
     return server_new(controller->loop, &server, routes, HEALTH_ROUTES, &controller->server, err);
@@ -298,6 +314,35 @@ static void create_validator(struct controller *controller,
     controller->validator = validator_new(controller->loop, &validator);
 }
 
+static bool knows_profiles(void *userdata)
+{
+    const struct controller *controller = userdata;
+
+    return sources_synced(controller->sources);
+}
+
+static void create_webhooks(struct controller *controller, const struct controller_options *options)
+{
+    const struct controller_webhooks *from = &options->webhooks;
+    const struct webhooks_options webhooks = {
+        .client = controller->client,
+        .validator = controller->validator,
+        .metrics = controller->metrics,
+        .listen_address = from->listen_address,
+        .listen_port = from->listen_port,
+        .ns = options->agent_namespace,
+        .secret = from->secret,
+        .hosts = from->hosts,
+        .exempt_namespaces = from->exempt_namespaces,
+        .exempt_users = from->exempt_users,
+        .exempt_runtime_classes = from->exempt_runtime_classes,
+        .synced = knows_profiles,
+        .userdata = controller,
+    };
+
+    controller->webhooks = webhooks_new(&webhooks);
+}
+
 static void event_failed(_unused_ void *userdata, const struct error *err)
 {
     log_warn("an Event is given up", "err", error_message(err));
@@ -311,7 +356,7 @@ static int controller_start(struct controller *controller, const struct controll
         .agent_namespace = options->agent_namespace,
         .metrics = controller->metrics,
         .profile_seen = profile_seen,
-        .profile_gone = enqueue,
+        .profile_gone = profile_gone,
         .report_seen = report_seen,
         .synced = synced,
         .userdata = controller,
@@ -340,7 +385,11 @@ static int controller_start(struct controller *controller, const struct controll
     controller->kernels = sources.kernels = kernels_new(kernels_changed, controller);
     controller->kernels_timer = loop_timer_new(controller->loop, use_kernels, controller);
     controller->sources = sources_new(&sources);
+    if (options->webhooks.listen)
+        create_webhooks(controller, options);
     sources_start(controller->sources);
+    if (controller->webhooks)
+        webhooks_start(controller->webhooks);
     election_start(controller->election);
     return 0;
 }
@@ -412,6 +461,7 @@ void controller_free(struct controller *controller)
     reviews_free(controller->reviews);
     evictor_free(controller->evictor);
     election_free(controller->election);
+    webhooks_free(controller->webhooks);
     sources_free(controller->sources);
     validator_free(controller->validator);
     kube_recorder_free(controller->recorder);

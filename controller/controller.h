@@ -7,6 +7,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/base/strv.h"
 
 /*
  * The controller: informers of AppArmorProfiles, AppArmorNodes, Nodes and agents' pods feed the
@@ -27,6 +28,13 @@ struct controller_options {
     uint64_t agent_lost_after_ms; /* see liveness.h */
     /* As in struct compiler_options; `features`: compiled for while no node's are known. */
     const char *parser, *includes, *features;
+    struct controller_webhooks {
+        bool listen; /* false: no webhooks */
+        const char *listen_address;
+        uint16_t listen_port;
+        const char *secret; /* see webhooks.h, like the others */
+        const struct strv *hosts, *exempt_namespaces, *exempt_users, *exempt_runtime_classes;
+    } webhooks;
 };
 
 _must_check_ int controller_new(uv_loop_t *loop, const struct controller_options *options,

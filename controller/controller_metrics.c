@@ -8,6 +8,8 @@ static const double reconcile_buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.
                                            0.1,   0.25,   0.5,   1,    5,     30};
 
 static const double compile_buckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+static const double admission_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                           0.025,  0.05,    0.1,    0.25,  0.5,    1,     10};
 
 /* Of the profile metric; "agentless" and the uncounted are not states of a profile. */
 static const enum node_state shown_states[] = {NODE_LOADED, NODE_OUTDATED, NODE_PENDING,
@@ -128,6 +130,30 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
                     "blocked (a PodDisruptionBudget refused, and it is tried again); error.",
             .type = METRIC_COUNTER,
             .labels = {"outcome"},
+        },
+    [METRIC_ADMISSION_REQUESTS] =
+        {
+            .name = "apparmor_admission_requests_total",
+            .help = "Admission reviews by webhook and outcome: allowed; warned (allowed, with "
+                    "something to say); patched; denied; error (no answer could be given, and the "
+                    "webhook's failurePolicy decided).",
+            .type = METRIC_COUNTER,
+            .labels = {"webhook", "outcome"},
+        },
+    [METRIC_ADMISSION_SECONDS] =
+        {
+            .name = "apparmor_admission_duration_seconds",
+            .help = "Time from the end of an admission review's body to its answer, by webhook.",
+            .type = METRIC_HISTOGRAM,
+            .labels = {"webhook"},
+            .buckets = admission_buckets,
+            .bucket_count = ARRAY_SIZE(admission_buckets),
+        },
+    [METRIC_CERTIFICATE_EXPIRY] =
+        {
+            .name = "apparmor_webhook_certificate_expiry_timestamp_seconds",
+            .help = "When the webhooks' serving certificate expires, in seconds since 1970.",
+            .type = METRIC_GAUGE,
         },
     [METRIC_BUILD_INFO] =
         {

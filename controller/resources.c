@@ -39,3 +39,25 @@ const struct kube_resource resource_configmaps = {
     .kind = "ConfigMap",
     .namespaced = true,
 };
+
+const struct kube_resource resource_secrets = {
+    .group = "",
+    .version = "v1",
+    .plural = "secrets",
+    .kind = "Secret",
+    .namespaced = true,
+};
+
+const struct kube_resource resource_validating_webhooks = {
+    .group = "admissionregistration.k8s.io",
+    .version = "v1",
+    .plural = "validatingwebhookconfigurations",
+    .kind = "ValidatingWebhookConfiguration",
+};
+
+const struct kube_resource resource_mutating_webhooks = {
+    .group = "admissionregistration.k8s.io",
+    .version = "v1",
+    .plural = "mutatingwebhookconfigurations",
+    .kind = "MutatingWebhookConfiguration",
+};

@@ -7,3 +7,5 @@
 extern const struct kube_resource resource_profiles, resource_nodes;
 
 extern const struct kube_resource resource_namespaces, resource_revisions, resource_configmaps;
+extern const struct kube_resource resource_secrets, resource_validating_webhooks;
+extern const struct kube_resource resource_mutating_webhooks;

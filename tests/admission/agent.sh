@@ -23,12 +23,6 @@ suite_agent() {
     as admin annotate node node-1 example.com/note- >/dev/null
 }
 
-patch_node() { # WHO NODE MERGE-PATCH [FLAG...]
-    local who=$1 node=$2 patch=$3
-    shift 3
-    as "$who" patch node "$node" --type=merge -p "$patch" "$@"
-}
-
 agent_reads() {
     local resource
     for resource in nodes apparmorprofiles apparmornodes; do

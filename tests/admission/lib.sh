@@ -111,3 +111,9 @@ manifest() {
     cat >"$WORK/$1.yaml"
     printf '%s' "$WORK/$1.yaml"
 }
+
+patch_node() { # WHO NODE MERGE-PATCH [FLAG...]
+    local who=$1 node=$2 patch=$3
+    shift 3
+    as "$who" patch node "$node" --type=merge -p "$patch" "$@"
+}
