@@ -166,7 +166,7 @@ unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))
 live: deps
 	@tests/live/run
 
-# Every profile that Debian ships, on real kernels (make test takes each eighth).
+# Every profile that Debian ships, on real kernels (make test takes each twelfth).
 .PHONY: debian
 debian: deps
 	@DEBIAN_EVERY=1 CASES=tests/e2e/cases/40-debian.sh CLUSTER_DIR=build/debian tests/e2e/run
@@ -176,7 +176,7 @@ debian: deps
 matrix: deps
 	@MATRIX="$(MATRIX)" tests/matrix/run
 
-# The agent killed, failing, without power at every call that changes the node (make test has the kills alone), and
+# The agent killed, failing, without power at every call that changes the node (make test has every second kill alone), and
 # what else takes minutes.
 .PHONY: faults
 faults: deps

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The agent is killed at each of its calls that change the node, one after the other, on a machine of its own. In
-# long/60-faults.sh (make faults) they fail, or the machine loses power.
+# The agent is killed at every second of its calls that change the node, on a machine of its own. With LONG=1 (make
+# faults) at each of them; in long/60-faults.sh they fail, or the machine loses power.
 
 crash_boot() { # [VM OPTION...]
     local overlay=$CLUSTER_DIR/overlay-crash
@@ -17,7 +17,7 @@ test_a_kill_at_any_call_leaves_what_the_next_start_repairs() {
     crash_boot
     local scenario
     for scenario in load replace unload; do
-        vm exec crash --timeout 600 -- crash.sh all $scenario kill
+        vm exec crash --timeout 600 -- env STEP="${LONG:-2}" crash.sh all $scenario kill
     done
     vm exec crash --timeout 600 -- env STEP=3 crash.sh all replace half
     vm down crash
