@@ -145,6 +145,12 @@ $(BUILD)/tests/bench/revision_watch: $(BUILD)/tests/bench/revision_watch.o
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+# Plays the agents of many nodes.
+$(BUILD)/tests/storm/storm: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/storm/*.c)) \
+		$(call archives,kube policy base)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # Preloaded into the agent as it ships.
 $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@mkdir -p $(@D)
@@ -182,6 +188,12 @@ matrix: deps
 faults: deps
 	@LONG=1 CASES='tests/e2e/cases/30-nodes.sh tests/e2e/cases/50-crash.sh tests/e2e/cases/55-trouble.sh \
 		tests/e2e/cases/long/*.sh' CLUSTER_DIR=build/faults tests/e2e/run
+
+# The controller in a storm: 500 nodes that come and go, 50 profiles that change, while the API server and the leader are
+# restarted. STORM_NODES, STORM_PROFILES, STORM_SECONDS choose another.
+.PHONY: storm
+storm: deps
+	@tests/storm/run
 
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
@@ -281,6 +293,7 @@ help:
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
+	@echo 'make storm      the controller over 500 nodes and 50 profiles that never stand still, itself restarted all the time'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
 	@echo 'make matrix     the agent on Debian 12, 13 and sid: each kernel with each AppArmor (MATRIX="6.12:4.1 ...")'
 	@echo 'make faults     the agent killed, failing or without power at each of its steps'
