@@ -242,6 +242,12 @@ demo-stop:
 image: all
 	@deploy/image/build $(BUILD) build/image
 
+# The Helm chart as one file, in build/chart, for a registry or a HelmRelease.
+.PHONY: chart
+chart:
+	@mkdir -p build/chart
+	@"$$(tests/install/build.sh)"/helm package --destination build/chart deploy/helm/apparmor-operator 2>/dev/null
+
 # --- the house ---------------------------------------------------------------
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -290,6 +296,7 @@ help:
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make demo       two real nodes with kubelet and containerd; KEEP=1 leaves them running, demo-stop ends them'
 	@echo 'make image      container images of the programs, as archives in build/image'
+	@echo 'make chart      the Helm chart as a file, in build/chart'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
