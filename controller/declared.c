@@ -9,7 +9,7 @@
 /* An object. */
 struct declaration {
     struct strv profiles;
-    bool loaded;
+    bool loaded, everywhere;
 };
 
 struct declared {
@@ -95,6 +95,7 @@ static struct declaration *read_declaration(const cJSON *object, const char *nam
 
     declaration->loaded =
         json_int(json_get(nodes, "loaded"), 0) > 0 || json_int(json_get(nodes, "outdated"), 0) > 0;
+    declaration->everywhere = !cJSON_IsObject(json_get(object, "spec", "nodeSelector"));
     cJSON_ArrayForEach(item, json_get(object, "status", "profileNames"))
     {
         if (cJSON_IsString(item))
@@ -141,4 +142,18 @@ bool declared_find(const struct declared *declared, const char *profile, struct 
 bool declared_has(const struct declared *declared, const char *profile)
 {
     return map_has(declared->profiles, profile);
+}
+
+const struct strv *declared_by(const struct declared *declared, const char *object)
+{
+    const struct declaration *declaration = map_get(declared->objects, object);
+
+    return declaration ? &declaration->profiles : NULL;
+}
+
+bool declared_everywhere(const struct declared *declared, const char *object)
+{
+    const struct declaration *declaration = map_get(declared->objects, object);
+
+    return declaration && declaration->everywhere;
 }

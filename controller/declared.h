@@ -25,3 +25,7 @@ void declared_remove(struct declared *declared, const char *object);
 /* Adds the names of the objects, which may be NULL, and tells whether any node has one of them. */
 bool declared_find(const struct declared *declared, const char *profile, struct strv *objects);
 bool declared_has(const struct declared *declared, const char *profile);
+/* The profiles of an object; NULL when it is not known. Borrowed until the next change. */
+const struct strv *declared_by(const struct declared *declared, const char *object);
+/* The object is for all nodes: it has no nodeSelector. */
+bool declared_everywhere(const struct declared *declared, const char *object);

@@ -42,6 +42,7 @@ struct validation {
     struct loop_timer *timer;
     const char *answer; /* reason, for the timer; NULL: of the cache */
     char *key;
+    bool forget;
 };
 
 struct validator {
@@ -167,6 +168,17 @@ static void answer(struct validation *validation, const struct verdict *verdict)
     validation_free(validation);
 }
 
+/* Of the cache. */
+static void answer_and_forget(struct validation *validation, const struct verdict *verdict)
+{
+    struct verdicts *verdicts = validation->validator->verdicts;
+    _cleanup_free_ char *forgotten = validation->forget ? TAKE_PTR(validation->key) : NULL;
+
+    answer(validation, verdict);
+    if (forgotten)
+        verdicts_remove(verdicts, forgotten);
+}
+
 static void answer_undecided(struct validation *validation, const char *reason)
 {
     static const struct {
@@ -199,7 +211,7 @@ static void on_timer(void *userdata)
     verdict =
         validation->key ? verdicts_get(validation->validator->verdicts, validation->key) : NULL;
     if (verdict)
-        answer(validation, verdict);
+        answer_and_forget(validation, verdict);
     else
         answer_undecided(validation, validation->answer ? validation->answer : "Busy");
 }
@@ -217,6 +229,7 @@ static void on_verdict(void *userdata, struct verdict *verdict)
 {
     struct job *job = userdata;
     bool lasting = is_lasting(verdict);
+    bool shared = job->first && job->first->next;
 
     job->check = NULL;
     while (job->first) {
@@ -225,6 +238,7 @@ static void on_verdict(void *userdata, struct verdict *verdict)
         job->first = validation->next;
         validation->job = NULL;
         validation->answer = "CompilerUnavailable";
+        validation->forget = validation->forget && !shared;
         if (lasting)
             validation->key = xstrdup(job->key);
         loop_timer_start(validation->timer, 0);
@@ -292,8 +306,12 @@ struct validation *validator_check(struct validator *validator, struct policy_pr
         validation->key = TAKE_PTR(key);
     else if (!job && map_size(validator->jobs) >= JOBS_MAX)
         validation->answer = "Busy";
-    else
-        join_job(validation, job ? job : job_new(validator, key, TAKE_PTR(own), options->urgent));
+    else if (job)
+        join_job(validation, job);
+    else {
+        join_job(validation, job_new(validator, key, TAKE_PTR(own), options->urgent));
+        validation->forget = options->forget;
+    }
     if (!validation->job)
         loop_timer_start(validation->timer, 0);
     else if (options->deadline_ms > 0)

@@ -52,6 +52,7 @@ typedef void (*validation_fn)(void *userdata, const struct verdict *verdict);
 struct validation_options {
     bool urgent;          /* a request waits for it, as in admission: before others */
     uint64_t deadline_ms; /* from the call; 0: none */
+    bool forget;          /* a verdict that is made for this question alone is not remembered */
 };
 
 /*

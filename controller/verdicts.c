@@ -84,3 +84,8 @@ void verdicts_put(struct verdicts *verdicts, const char *key, struct verdict *ve
     entry->used = ++verdicts->clock;
     map_set(verdicts->entries, key, entry);
 }
+
+void verdicts_remove(struct verdicts *verdicts, const char *key)
+{
+    map_remove(verdicts->entries, key);
+}

@@ -17,3 +17,4 @@ DEFINE_CLEANUP(struct verdicts *, verdicts_free)
 const struct verdict *verdicts_get(struct verdicts *verdicts, const char *key);
 /* Takes ownership of the verdict. */
 void verdicts_put(struct verdicts *verdicts, const char *key, struct verdict *verdict);
+void verdicts_remove(struct verdicts *verdicts, const char *key);

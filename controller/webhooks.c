@@ -6,11 +6,13 @@
 #include "controller/admission.h"
 #include "controller/certificates.h"
 #include "controller/declared.h"
+#include "controller/profile_users.h"
 #include "controller/webhook_pods.h"
+#include "controller/webhook_profiles.h"
 #include "controller/webhook_scheduling.h"
 #include "lib/base/alloc.h"
 
-#define PATHS (WEBHOOK_PODS_PATHS + WEBHOOK_SCHEDULING_PATHS)
+#define PATHS (WEBHOOK_PODS_PATHS + WEBHOOK_SCHEDULING_PATHS + WEBHOOK_PROFILES_PATHS)
 
 struct webhooks {
     struct webhooks_options options;
@@ -18,6 +20,8 @@ struct webhooks {
     struct declared *declared;
     struct webhook_pods *pods;
     struct webhook_scheduling_options scheduling;
+    struct profile_users *users;
+    struct webhook_profiles *profiles;
     struct admission *admission;
     struct certificates *certificates;
 };
@@ -57,6 +61,13 @@ static void create_handlers(struct webhooks *webhooks)
         .userdata = webhooks,
     };
 
+    struct webhook_profiles_options profiles = {
+        .validator = options->validator,
+        .declared = webhooks->declared,
+    };
+
+    webhooks->users = profiles.users = profile_users_new(options->client);
+    webhooks->profiles = webhook_profiles_new(&profiles);
     webhooks->pods = webhook_pods_new(&pods);
     webhooks->scheduling = (struct webhook_scheduling_options){
         .declared = webhooks->declared,
@@ -87,6 +98,8 @@ static void create_server(struct webhooks *webhooks)
 
     webhook_pods_paths(webhooks->pods, paths);
     webhook_scheduling_paths(&webhooks->scheduling, paths + WEBHOOK_PODS_PATHS);
+    webhook_profiles_paths(webhooks->profiles,
+                           paths + WEBHOOK_PODS_PATHS + WEBHOOK_SCHEDULING_PATHS);
     webhooks->admission =
         admission_new(kube_client_loop(options->client), &admission, paths, PATHS);
     webhooks->certificates = certificates_new(&certificates);
@@ -109,6 +122,8 @@ void webhooks_free(struct webhooks *webhooks)
     if (!webhooks)
         return;
     certificates_free(webhooks->certificates);
+    webhook_profiles_free(webhooks->profiles);
+    profile_users_free(webhooks->users);
     admission_free(webhooks->admission);
     webhook_pods_free(webhooks->pods);
     declared_free(webhooks->declared);

@@ -330,6 +330,73 @@ webhooks_managed() {
         ok 'a profile that is deleted is managed no more'
 }
 
+# --- AppArmorProfiles ------------------------------------------------------------------------------------------
+
+# with_policy NAME TEXT [JQ-FILTER]: a manifest
+with_policy() {
+    jq -n --arg name "$1" --arg text "$2" '{apiVersion: "apparmor.io/v1alpha1", kind: "AppArmorProfile",
+        metadata: {$name, labels: {"apparmor.io/test": "admission"}}, spec: {policy: $text}}' | jq "${3:-.}" |
+        manifest "profile-$1"
+}
+compiles() { webhooks_metric 'apparmor_controller_compile_duration_seconds_count{outcome="accepted"}'; }
+events_about() { as admin get events -n default --field-selector "involvedObject.name=$1" -o name | wc -l; }
+
+webhooks_policies() {
+    local before text what
+    refused 'admission webhook "profiles\.apparmor\.io" denied the request: spec\.policy: CompileError: line 3: .*
+.*3 \|   /srv/\*\* zz,' 'policy with a mistake is refused, with the line' \
+        as admin create -f "$(with_policy mistake $'# text\nprofile mistake {\n  /srv/** zz,\n}\n')"
+    refused '.*\^' 'and a caret' as admin create -f "$WORK/profile-mistake.yaml"
+    refused 'spec\.policy: ForbiddenInclude: ' 'an include of something else is refused' \
+        as admin create -f "$(with_policy include $'include "/etc/passwd"\nprofile include { }')"
+    refused 'HostAttachment' 'attachment to the host is refused' \
+        as admin create -f "$(with_policy attach 'profile attach /usr/bin/x { }')"
+    says 'and told where the switch allows it' 'Warning: spec.policy: profile "attach" attaches to' \
+        as admin create --dry-run=server -f "$(with_policy attach 'profile attach /usr/bin/x { }' '.spec.allowHostAttachment = true')"
+    refused 'the profile name "apparmor\.io\.x" is reserved' 'names of the operator are refused' \
+        as admin create -f "$(with_policy reserved 'profile apparmor.io.x { }')"
+    refused 'the profile name "cri-containerd\.apparmor\.d" is taken' 'and those of container runtimes' \
+        as admin create -f "$(with_policy runtime 'profile cri-containerd.apparmor.d { }')"
+    refused 'AppArmorProfile "shop" declares the profile "shop-a", too, and both are for all nodes' \
+        'one that another object has everywhere is refused' as admin create -f "$(with_policy second 'profile shop-a { }')"
+    says 'but for a replacement that is announced' 'Warning: AppArmorProfile "shop" declares the profile "shop-a", too' as admin create \
+        --dry-run=server -f "$(with_policy second 'profile shop-a { }' '.metadata.annotations = {"apparmor.io/replaces": "shop"}')"
+    says 'and for some nodes alone' 'Warning: AppArmorProfile "shop" declares the profile "shop-a", too' as admin create \
+        --dry-run=server -f "$(with_policy second 'profile shop-a { }' '.spec.nodeSelector = {matchLabels: {pool: "a"}}')"
+    # As many characters as there may be bytes, of which one takes two.
+    { printf 'profile large {}\n#\303\266' && head -c 262125 /dev/zero | tr '\0' 'x'; } >"$WORK/large.policy"
+    jq -R -s '{apiVersion: "apparmor.io/v1alpha1", kind: "AppArmorProfile", metadata: {name: "large"}, spec: {policy: .}}' \
+        "$WORK/large.policy" >"$WORK/large.json"
+    refused 'bytes' 'sizes are those of bytes' as admin create --dry-run=server -f "$WORK/large.json"
+    before=$(compiles)
+    text=$(with_policy dry 'profile dry { /srv/dry r, }')
+    says_nothing 'what is fine is taken without a word' as admin create --dry-run=server -f "$text"
+    allowed 'a dry run has the same verdict again' as admin create --dry-run=server -f "$text"
+    equal 'and leaves nothing behind' "$((before + 2)) 0" echo "$(compiles) $(events_about dry)"
+    webhooks_policy_changes
+}
+
+webhooks_policy_changes() {
+    as admin create -f "$(with_policy changing 'profile changing { /srv/a r, }')" >/dev/null
+    refused 'CompileError: line 1' 'an update is looked at as well' as admin patch aap changing --type=merge \
+        -p '{"spec": {"policy": "profile changing { /srv/a zz, }"}}'
+    # Stored while no webhook was there to say so.
+    as admin get validatingwebhookconfiguration apparmor-operator -o json >"$WORK/now.json"
+    jq '.webhooks |= map(select(.name != "profiles.apparmor.io"))' "$WORK/now.json" | as admin replace -f - >/dev/null
+    eventually 20 as admin patch aap changing --type=merge -p '{"spec": {"policy": "profile changing {"}, "metadata": {"finalizers": ["example.com/hold"]}}'
+    jq 'del(.metadata.resourceVersion)' "$WORK/now.json" | as admin replace -f - >/dev/null
+    eventually 20 fails as admin create --dry-run=server -f "$WORK/profile-mistake.yaml"
+    allowed 'labels of a bad object may change' as admin label aap changing example.com/x=y
+    as admin delete aap changing --wait=false >/dev/null
+    allowed 'and its finalizers may go' as admin patch aap changing --type=merge -p '{"metadata": {"finalizers": null}}'
+
+    as admin create -n webhook-plain -f "$(confined_pod user shop-b)" >/dev/null 2>&1
+    says 'who deletes a profile that pods use is told which' 'Warning: pods use it: webhook-plain/user; nodes keep its profiles' \
+        as admin delete --dry-run=server aap shop
+    says_nothing 'who deletes one that nobody uses is not' as admin delete --dry-run=server aap pool-1
+    as admin delete pod -n webhook-plain user --grace-period=0 --force >/dev/null 2>&1
+}
+
 # --- certificates ------------------------------------------------------------------------------------------
 
 # serving REPLICA: the serial number of the certificate that it shows
@@ -470,6 +537,7 @@ END
     webhooks_exemptions
     webhooks_scheduling
     webhooks_managed
+    webhooks_policies
     webhooks_abuse
     webhooks_certificates
     webhooks_down
