@@ -11,7 +11,9 @@ profile e2e-typo {
   network,
 }
 P
+    # The controller knows before the node does.
     k wait --for=condition=Stalled --timeout=60s aap/e2e-typo
+    eventually 30 'the node has failed, too' status_lists_failure e2e-typo
     expect_match 'failure message' 'line [34]: ' "$(k get aap e2e-typo -o jsonpath='{.status.failures[0].message}')"
     expect_equal 'reason' CompileError "$(node_entry node-1 e2e-typo .reason)"
     expect_equal 'Valid' False "$(condition e2e-typo Valid)"
@@ -21,6 +23,8 @@ P
     apply_profile e2e-typo <<<'profile e2e-typo { file, network, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-typo
 }
+
+status_lists_failure() { [ -n "$(k get aap "$1" -o jsonpath='{.status.failures[0].node}')" ]; }
 
 test_a_bad_profile_does_not_hold_up_a_good_one() {
     apply_profile e2e-bad <<<'profile e2e-bad { nonsense'
