@@ -94,22 +94,9 @@ static void on_trim(void *userdata)
         alloc_trim();
 }
 
-/* What the status says of the features is of use only with their text. */
-static void publish_features(struct agent *agent)
-{
-    const struct compiler *compiler =
-        agent->client && agent->reconciler ? builder_compiler(agent->host.builder) : NULL;
-
-    if (!agent->features && compiler)
-        agent->features =
-            features_publisher_new(agent->client, agent->options.ns, compiler_features(compiler));
-}
-
 static void on_changed(void *userdata)
 {
     struct agent *agent = userdata;
-
-    publish_features(agent);
 
     if (!loop_timer_active(agent->trim_timer))
         loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
@@ -191,10 +178,24 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
     }
 }
 
+/* Once the status says which features there are: their text. */
+static void publish_features(struct agent *agent)
+{
+    const struct compiler *compiler;
+
+    if (agent->features || !agent->reconciler || !publisher_has_published(agent->publisher))
+        return;
+    compiler = builder_compiler(agent->host.builder);
+    if (compiler)
+        agent->features =
+            features_publisher_new(agent->client, agent->options.ns, compiler_features(compiler));
+}
+
 static void on_answered(void *userdata)
 {
-    const struct agent *agent = userdata;
+    struct agent *agent = userdata;
 
+    publish_features(agent);
     if (agent->reconciler)
         agent_reconciler_labels_changed(agent->reconciler);
 }

@@ -6,6 +6,7 @@
 #include "controller/controller_metrics.h"
 #include "controller/election.h"
 #include "controller/evictor.h"
+#include "controller/garbage.h"
 #include "controller/kernels.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
@@ -35,6 +36,7 @@
 struct controller {
     uv_loop_t *loop;
     char *agent_namespace;
+    uint64_t labels_lost_after_ms;
     struct kube_client *client;
     struct sources *sources;
     struct node_index *index;
@@ -49,6 +51,7 @@ struct controller {
     struct reconciler *reconciler; /* while this replica leads and knows all */
     struct history *history;       /* likewise */
     struct evictor *evictor;       /* likewise */
+    struct garbage *garbage;       /* likewise */
     struct metrics *metrics;
     struct health *health;
     struct server *server;
@@ -176,6 +179,26 @@ static void begin_reconciling(struct controller *controller)
     kube_informer_each(profiles, enqueue_profile, controller);
 }
 
+static void begin_garbage(struct controller *controller)
+{
+    const struct garbage_options options = {
+        .client = controller->client,
+        .ns = controller->agent_namespace,
+        .reports = sources_reports(controller->sources),
+        .nodes = sources_nodes(controller->sources),
+        .features = sources_features(controller->sources),
+        .kernels = controller->kernels,
+        .liveness = controller->liveness,
+        .metrics = controller->metrics,
+        .recorder = controller->recorder,
+        .labels_after_ms = controller->labels_lost_after_ms,
+        .may_write = may_write,
+        .userdata = controller,
+    };
+
+    controller->garbage = garbage_new(&options);
+}
+
 static void begin_work(void *userdata)
 {
     struct controller *controller = userdata;
@@ -186,12 +209,14 @@ static void begin_work(void *userdata)
     begin_reviews(controller);
     begin_reconciling(controller);
     begin_evictions(controller);
+    begin_garbage(controller);
 }
 
 static void end_work(void *userdata)
 {
     struct controller *controller = userdata;
 
+    garbage_free(TAKE_PTR(controller->garbage));
     reconciler_free(TAKE_PTR(controller->reconciler));
     history_free(TAKE_PTR(controller->history));
     reviews_free(TAKE_PTR(controller->reviews));
@@ -402,6 +427,7 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
 
     controller->loop = loop;
     controller->agent_namespace = xstrdup(options->agent_namespace);
+    controller->labels_lost_after_ms = options->labels_lost_after_ms;
     controller->metrics = controller_metrics_new();
     create_validator(controller, options);
     r = controller_connect(controller, options, err);
@@ -456,6 +482,7 @@ void controller_free(struct controller *controller)
     if (!controller)
         return;
     server_free(controller->server);
+    garbage_free(controller->garbage);
     reconciler_free(controller->reconciler);
     history_free(controller->history);
     reviews_free(controller->reviews);

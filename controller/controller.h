@@ -25,7 +25,8 @@ struct controller_options {
     const char *lease_namespace;
     const char *pod_name; /* NULL: the host's name */
     const char *agent_namespace;
-    uint64_t agent_lost_after_ms; /* see liveness.h */
+    uint64_t agent_lost_after_ms;  /* see liveness.h */
+    uint64_t labels_lost_after_ms; /* see garbage.h */
     /* As in struct compiler_options; `features`: compiled for while no node's are known. */
     const char *parser, *includes, *features;
     struct controller_webhooks {

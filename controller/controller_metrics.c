@@ -155,6 +155,15 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .help = "When the webhooks' serving certificate expires, in seconds since 1970.",
             .type = METRIC_GAUGE,
         },
+    [METRIC_GARBAGE] =
+        {
+            .name = "apparmor_controller_garbage_total",
+            .help = "What was taken away because it is of no use, by kind: features (ConfigMaps), "
+                    "report (AppArmorNodes), labels (of nodes whose agent is lost); and outcome: "
+                    "removed; held (pods require labels); error.",
+            .type = METRIC_COUNTER,
+            .labels = {"kind", "outcome"},
+        },
     [METRIC_BUILD_INFO] =
         {
             .name = "apparmor_controller_build_info",

@@ -129,3 +129,14 @@ bool liveness_lost(const struct liveness *liveness, const char *node, uint64_t n
     *ret_lost_ms = since_ms + liveness->lost_after_ms;
     return false;
 }
+
+uint64_t liveness_away_ms(const struct liveness *liveness, const char *node, uint64_t now_ms)
+{
+    const struct place *place = map_get(liveness->places, node);
+    uint64_t since_ms;
+
+    if (!place || !place->exists)
+        return UINT64_MAX;
+    since_ms = away_since(liveness, place);
+    return since_ms == UINT64_MAX ? 0 : now_ms - since_ms;
+}

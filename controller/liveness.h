@@ -36,3 +36,5 @@ void liveness_remove_pod(struct liveness *liveness, const char *node, bool ready
  */
 bool liveness_lost(const struct liveness *liveness, const char *node, uint64_t now_ms,
                    uint64_t *ret_lost_ms);
+/* For how long it has been away, as above: 0 when it is not; UINT64_MAX: there is no such Node. */
+uint64_t liveness_away_ms(const struct liveness *liveness, const char *node, uint64_t now_ms);

@@ -104,6 +104,16 @@ static void raise_unconfined(cJSON *object)
         json_free(list);
 }
 
+static void raise_owner(cJSON *object)
+{
+    const cJSON *owner = cJSON_GetArrayItem(json_get(object, "metadata", "ownerReferences"), 0);
+    const char *uid = json_string(owner, "uid");
+
+    cJSON_DeleteItemFromObjectCaseSensitive(object, SOURCES_OWNER);
+    if (uid)
+        json_add_string(object, SOURCES_OWNER, uid);
+}
+
 /*
  * What thousands of nodes say about hundreds of profiles is kept once, in the index, where equal
  * reports are one: it is read as the object comes in, and the store is left with names and
@@ -112,7 +122,7 @@ static void raise_unconfined(cJSON *object)
  */
 static cJSON *project_report(void *userdata, cJSON *object)
 {
-    static const char *const top[] = {"metadata", SOURCES_UNCONFINED};
+    static const char *const top[] = {"metadata", SOURCES_UNCONFINED, SOURCES_OWNER};
     static const char *const identity[] = {"name", "uid", "resourceVersion"};
     cJSON *metadata = cJSON_GetObjectItemCaseSensitive(object, "metadata");
     const char *uid = json_string(metadata, "uid");
@@ -122,6 +132,7 @@ static cJSON *project_report(void *userdata, cJSON *object)
         map_set(sources->unread, uid,
                 node_index_read_report(sources->options.index, json_get(object, "status")));
     raise_unconfined(object);
+    raise_owner(object);
     keep_only(object, top, ARRAY_SIZE(top));
     keep_only(metadata, identity, ARRAY_SIZE(identity));
     return object;
@@ -441,6 +452,16 @@ const struct kube_informer *sources_profiles(const struct sources *sources)
 const struct kube_informer *sources_reports(const struct sources *sources)
 {
     return sources->items[SOURCE_REPORTS].informer;
+}
+
+const struct kube_informer *sources_nodes(const struct sources *sources)
+{
+    return sources->items[SOURCE_NODES].informer;
+}
+
+const struct kube_informer *sources_features(const struct sources *sources)
+{
+    return sources->items[SOURCE_FEATURES].informer;
 }
 
 void sources_checks(struct sources *sources, struct health_check ret[static SOURCES])

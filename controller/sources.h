@@ -52,5 +52,10 @@ const struct kube_informer *sources_profiles(const struct sources *sources);
  */
 const struct kube_informer *sources_reports(const struct sources *sources);
 #define SOURCES_UNCONFINED "unconfined"
+/* … and the uid of the Node that owns it, where it has one. */
+#define SOURCES_OWNER "owner"
+/* Names, labels and versions, and the ConfigMaps with kernel features. */
+const struct kube_informer *sources_nodes(const struct sources *sources);
+const struct kube_informer *sources_features(const struct sources *sources);
 /* One check for each: whether what is known is complete and current. */
 void sources_checks(struct sources *sources, struct health_check ret[static SOURCES]);

@@ -19,6 +19,12 @@ list nodes
 watch nodes
 patch apparmorprofiles.apparmor.io
 patch apparmorprofiles.apparmor.io/status
+delete apparmornodes.apparmor.io
+patch nodes
+list pods default
+list configmaps apparmor-system
+watch configmaps apparmor-system
+delete configmaps apparmor-system
 list pods apparmor-system
 watch pods apparmor-system
 list controllerrevisions.apps apparmor-system
@@ -45,8 +51,7 @@ update apparmorprofiles.apparmor.io
 delete apparmorprofiles.apparmor.io
 patch apparmornodes.apparmor.io
 patch apparmornodes.apparmor.io/status
-delete apparmornodes.apparmor.io
-patch nodes
+update nodes
 patch nodes/status
 delete nodes
 delete events default
@@ -63,8 +68,12 @@ patch daemonsets.apps apparmor-system
 get secrets apparmor-system
 list secrets kube-system
 get configmaps kube-system
-list pods default
 watch pods default
+get configmaps apparmor-system
+create configmaps apparmor-system
+patch configmaps apparmor-system
+list configmaps kube-system
+delete configmaps kube-system
 delete pods default
 patch pods default
 create pods apparmor-system
@@ -102,8 +111,26 @@ END
     controller_finalizers
     refused "$(by_rbac delete apparmorprofiles)" 'the controller may not delete an AppArmorProfile' \
         as controller delete aap probe
-    refused "$(by_rbac patch nodes)" 'the controller may not label a Node' \
-        as controller label node node-1 apparmor.io/profile-probe=true
+    controller_nodes
+}
+
+controller_nodes() {
+    local what patch policy=controller-node.apparmor.io
+    as admin label node node-1 apparmor.io/profile-probe=true apparmor.io/other=x pool=web >/dev/null
+    while IFS='|' read -r what patch; do
+        refused "$(by_policy $policy "(of a Node's labels the|the) controller may")" "of a Node the controller may not $what" \
+            as controller patch node node-1 --type=merge -p "$patch"
+    done <<'END'
+set a label|{"metadata": {"labels": {"apparmor.io/profile-more": "true"}}}
+change a label|{"metadata": {"labels": {"apparmor.io/profile-probe": "false"}}}
+remove a label of others|{"metadata": {"labels": {"pool": null}}}
+remove another of this group|{"metadata": {"labels": {"apparmor.io/other": null}}}
+change a taint|{"spec": {"taints": [{"key": "x", "effect": "NoExecute"}]}}
+change annotations|{"metadata": {"annotations": {"x": "y"}}}
+END
+    allowed 'the controller removes a label that an agent has set' \
+        as controller patch node node-1 --type=merge -p '{"metadata": {"labels": {"apparmor.io/profile-probe": null}}}'
+    as admin label node node-1 apparmor.io/other- pool- >/dev/null
 }
 
 patch_probe() { # WHO MERGE-PATCH [FLAG...]
