@@ -70,42 +70,45 @@ static bool take_head(struct audit_pairs *text, struct audit_record *record)
 
 /* --- the pairs --- */
 
+#define KEY(text) (text), sizeof(text) - 1
+
 static const struct {
     const char *key;
+    size_t key_len;
     enum audit_field field;
     bool encoded; /* may be hexadecimal */
 } plain_keys[] = {
-    {"operation", AUDIT_FIELD_OPERATION, false},
-    {"profile", AUDIT_FIELD_PROFILE, true},
-    {"name", AUDIT_FIELD_NAME, true},
-    {"requested_mask", AUDIT_FIELD_REQUESTED, false},
-    {"denied_mask", AUDIT_FIELD_DENIED, false},
-    {"requested", AUDIT_FIELD_REQUESTED, false},
-    {"denied", AUDIT_FIELD_DENIED, false},
-    {"mask", AUDIT_FIELD_REQUESTED, false},
-    {"capname", AUDIT_FIELD_NAME, false},
-    {"info", AUDIT_FIELD_INFO, false},
-    {"target", AUDIT_FIELD_TARGET, true},
-    {"peer", AUDIT_FIELD_PEER, true},
-    {"family", AUDIT_FIELD_FAMILY, false},
-    {"sock_type", AUDIT_FIELD_SOCKET_TYPE, false},
-    {"protocol", AUDIT_FIELD_PROTOCOL, false},
-    {"addr", AUDIT_FIELD_ADDRESS, true},
-    {"peer_addr", AUDIT_FIELD_PEER_ADDRESS, true},
-    {"signal", AUDIT_FIELD_SIGNAL, false},
-    {"fstype", AUDIT_FIELD_FS_TYPE, true},
-    {"srcname", AUDIT_FIELD_SOURCE, true},
-    {"trans", AUDIT_FIELD_TARGET, true},
-    {"flags", AUDIT_FIELD_FLAGS, false},
-    {"rlimit", AUDIT_FIELD_RLIMIT, false},
-    {"value", AUDIT_FIELD_VALUE, false},
-    {"bus", AUDIT_FIELD_BUS, false},
-    {"path", AUDIT_FIELD_PATH, false},
-    {"interface", AUDIT_FIELD_INTERFACE, false},
-    {"member", AUDIT_FIELD_MEMBER, false},
-    {"namespace", AUDIT_FIELD_NAMESPACE, true},
-    {"label", AUDIT_FIELD_PROFILE, true},
-    {"peer_label", AUDIT_FIELD_PEER, true},
+    {KEY("operation"), AUDIT_FIELD_OPERATION, false},
+    {KEY("profile"), AUDIT_FIELD_PROFILE, true},
+    {KEY("name"), AUDIT_FIELD_NAME, true},
+    {KEY("requested_mask"), AUDIT_FIELD_REQUESTED, false},
+    {KEY("denied_mask"), AUDIT_FIELD_DENIED, false},
+    {KEY("requested"), AUDIT_FIELD_REQUESTED, false},
+    {KEY("denied"), AUDIT_FIELD_DENIED, false},
+    {KEY("mask"), AUDIT_FIELD_REQUESTED, false},
+    {KEY("capname"), AUDIT_FIELD_NAME, false},
+    {KEY("info"), AUDIT_FIELD_INFO, false},
+    {KEY("target"), AUDIT_FIELD_TARGET, true},
+    {KEY("peer"), AUDIT_FIELD_PEER, true},
+    {KEY("family"), AUDIT_FIELD_FAMILY, false},
+    {KEY("sock_type"), AUDIT_FIELD_SOCKET_TYPE, false},
+    {KEY("protocol"), AUDIT_FIELD_PROTOCOL, false},
+    {KEY("addr"), AUDIT_FIELD_ADDRESS, true},
+    {KEY("peer_addr"), AUDIT_FIELD_PEER_ADDRESS, true},
+    {KEY("signal"), AUDIT_FIELD_SIGNAL, false},
+    {KEY("fstype"), AUDIT_FIELD_FS_TYPE, true},
+    {KEY("srcname"), AUDIT_FIELD_SOURCE, true},
+    {KEY("trans"), AUDIT_FIELD_TARGET, true},
+    {KEY("flags"), AUDIT_FIELD_FLAGS, false},
+    {KEY("rlimit"), AUDIT_FIELD_RLIMIT, false},
+    {KEY("value"), AUDIT_FIELD_VALUE, false},
+    {KEY("bus"), AUDIT_FIELD_BUS, false},
+    {KEY("path"), AUDIT_FIELD_PATH, false},
+    {KEY("interface"), AUDIT_FIELD_INTERFACE, false},
+    {KEY("member"), AUDIT_FIELD_MEMBER, false},
+    {KEY("namespace"), AUDIT_FIELD_NAMESPACE, true},
+    {KEY("label"), AUDIT_FIELD_PROFILE, true},
+    {KEY("peer_label"), AUDIT_FIELD_PEER, true},
 };
 
 /* `text` has `size` bytes with its NUL; returns how many it keeps. */
@@ -127,7 +130,8 @@ static size_t take_field(const struct audit_pair *pair, struct audit_record *rec
     for (size_t i = 0; i < ARRAY_SIZE(plain_keys); i++) {
         const char **field = &record->access.fields[plain_keys[i].field];
 
-        if (!audit_pair_is(pair, plain_keys[i].key))
+        if (pair->key_len != plain_keys[i].key_len ||
+            memcmp(pair->key, plain_keys[i].key, pair->key_len) != 0)
             continue;
         if (*field || pair->value_len == 0 ||
             (!pair->quoted && pair->value_len == 1 && *pair->value == '?'))
