@@ -43,6 +43,16 @@ static void series_free(void *data)
     free(series);
 }
 
+/* How many characters need no look at each of them: most values have no others. */
+static size_t plain_prefix(const char *text, size_t len)
+{
+    size_t i = 0;
+
+    while (i < len && text[i] >= ' ' && text[i] != '\\' && text[i] != '"')
+        i++;
+    return i;
+}
+
 /* Escapes as the exposition format demands, and only valid UTF-8 gets out. */
 static void add_label_value(struct buf *out, const char *text)
 {
@@ -51,7 +61,13 @@ static void add_label_value(struct buf *out, const char *text)
     if (len > LABEL_VALUE_MAX)
         len = utf8_cut(text, len, LABEL_VALUE_MAX);
     for (size_t i = 0; i < len;) {
-        size_t step = utf8_sequence(text + i, len - i);
+        size_t step = plain_prefix(text + i, len - i);
+        if (step > 0) {
+            buf_add(out, text + i, step);
+            i += step;
+            continue;
+        }
+        step = utf8_sequence(text + i, len - i);
         if (text[i] == '\\' || text[i] == '"')
             buf_addf(out, "\\%c", text[i]);
         else if (text[i] == '\n')
@@ -70,7 +86,11 @@ static char *format_labels(const struct metric *metric, const char *const *value
     struct buf text = BUF_INIT(64 * 1024);
 
     for (size_t i = 0; i < metric->label_count; i++) {
-        buf_addf(&text, "%s%s=\"", i ? "," : "", metric->spec->labels[i]);
+        /* Counters of what comes by the thousand have labels: no printf(). */
+        if (i > 0)
+            buf_add_char(&text, ',');
+        buf_add_string(&text, metric->spec->labels[i]);
+        buf_add(&text, "=\"", 2);
         add_label_value(&text, values ? values[i] : "other");
         buf_add_char(&text, '"');
     }
