@@ -136,7 +136,8 @@ $(BUILD)/tests/live/%_live: $(BUILD)/tests/live/%_live.o $(call archives,serve k
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CRITERION_LIBS) $(PKG_LIBS)
 
 # What a benchmark runs, beside its baseline.
-$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(call archives,kube base)
+$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o \
+		$(call archives,agent serve kube compile policy audit base)
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
