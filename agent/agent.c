@@ -8,6 +8,7 @@
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
 #include "agent/confinement_check.h"
+#include "agent/denial_watch.h"
 #include "agent/features_publisher.h"
 #include "agent/files_watch.h"
 #include "agent/machine.h"
@@ -69,6 +70,7 @@ struct agent {
     struct profile_events *events;
     struct node_pods *pods;
     struct confinement_check *confinement; /* nothing without a usable kernel, as the pods */
+    struct denial_watch *denials;          /* likewise; with a folder, too, unless it is once */
 
     /* With a folder. */
     struct loop_timer *table_timer;
@@ -145,6 +147,17 @@ static bool is_unsure(const struct agent *agent)
            clock_monotonic_ms() - agent->disabled_ms < UNSURE_MS;
 }
 
+static void describe_denials(const struct agent *agent, struct status_node *ret)
+{
+    const struct error *err = denial_watch_error(agent->denials);
+
+    ret->denials = denial_watch_status(agent->denials);
+    if (err->code) {
+        ret->reason = error_reason(err, NULL);
+        ret->message = error_message(err);
+    }
+}
+
 static void describe(void *userdata, struct status_node *ret, const struct records **ret_records)
 {
     const struct agent *agent = userdata;
@@ -163,6 +176,7 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
         ret->message = error_message(&agent->disabled);
         return;
     }
+    describe_denials(agent, ret);
     compiler = builder_compiler(agent->host.builder);
     if (compiler) {
         ret->features_id = features_id(compiler_features(compiler));
@@ -239,6 +253,15 @@ static void on_containers_changed(void *userdata)
     const struct agent *agent = userdata;
 
     confinement_check_wake(agent->confinement);
+    denial_watch_pods_changed(agent->denials);
+}
+
+static void on_denials_changed(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    if (agent->publisher)
+        publisher_changed(agent->publisher);
 }
 
 static void on_adopt(void *userdata, const cJSON *status)
@@ -247,6 +270,8 @@ static void on_adopt(void *userdata, const cJSON *status)
 
     if (agent->confinement)
         confinement_check_adopt(agent->confinement, status);
+    if (agent->denials)
+        denial_watch_adopt(agent->denials, status);
 }
 
 static void on_source_changed(void *userdata, const char *name)
@@ -352,7 +377,23 @@ static void start_confinement(struct agent *agent)
     agent->pods = node_pods_new(&pods);
     check.pods = agent->pods;
     agent->confinement = confinement_check_new(agent->loop, &check);
-    node_pods_start(agent->pods);
+}
+
+static void start_denials(struct agent *agent)
+{
+    struct denial_watch_options options = {
+        .loop = agent->loop,
+        .proc = agent->options.proc,
+        .node_name = agent->node_name,
+        .records = agent->host.records,
+        .pods = agent->pods,
+        .metrics = agent->metrics,
+        .events = agent->events,
+        .changed = on_denials_changed,
+        .userdata = agent,
+    };
+
+    agent->denials = denial_watch_new(&options);
 }
 
 static void start_source(struct agent *agent)
@@ -403,6 +444,10 @@ static void start_node(void *userdata)
     start_source(agent);
     if (agent->client)
         start_confinement(agent);
+    if (!agent->options.once)
+        start_denials(agent);
+    if (agent->pods)
+        node_pods_start(agent->pods);
     on_changed(agent);
 }
 
@@ -550,6 +595,7 @@ bool agent_free(struct agent *agent)
     host_leave_kernel(&agent->host);
     files_watch_free(agent->files_watch);
     agent_reconciler_free(agent->reconciler);
+    denial_watch_free(agent->denials);
     confinement_check_free(agent->confinement);
     node_pods_free(agent->pods);
     features_publisher_free(agent->features);

@@ -81,4 +81,40 @@ const struct metric_spec agent_metric_specs[AGENT_METRICS] = {
             .type = METRIC_GAUGE,
             .labels = {"namespace", "pod", "container"},
         },
+    [METRIC_VIOLATIONS] =
+        {
+            .name = "apparmor_violations_total",
+            .help = "Accesses that a profile did not allow: denied, or allowed by mode Complain. "
+                    "Of processes that had gone, namespace, pod and container are unknown; of "
+                    "those that no pod has, they are empty.",
+            .type = METRIC_COUNTER,
+            .labels = {"profile", "operation", "outcome", "namespace", "pod", "container"},
+        },
+    [METRIC_AUDIT_RECORDS] =
+        {
+            .name = "apparmor_audit_records_total",
+            .help = "AppArmor's audit records that were read, of whatever kind.",
+            .type = METRIC_COUNTER,
+        },
+    [METRIC_AUDIT_LOST] =
+        {
+            .name = "apparmor_audit_lost_total",
+            .help = "Audit records that were not read, at least: those that the kernel had "
+                    "numbered.",
+            .type = METRIC_COUNTER,
+        },
+    [METRIC_AUDIT_UNPARSED] =
+        {
+            .name = "apparmor_audit_unparsed_total",
+            .help = "AppArmor's audit records that could not be understood, and those of programs "
+                    "that are not to be trusted with them.",
+            .type = METRIC_COUNTER,
+        },
+    [METRIC_AUDIT_AVAILABLE] =
+        {
+            .name = "apparmor_audit_available",
+            .help = "1 while the kernel's audit records can be read, 0.5 while only its log can, "
+                    "which drops some, else 0.",
+            .type = METRIC_GAUGE,
+        },
 };

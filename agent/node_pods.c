@@ -19,7 +19,7 @@ struct node_pods {
     struct kube_informer *informer;
 };
 
-/* --- what is kept: {metadata, hash, containers: [{name, id, asked, running}]} --- */
+/* --- what is kept: {metadata, hash, only, containers: [{name, id, asked, running}]} --- */
 
 static const cJSON *find_named(const cJSON *list, const char *name)
 {
@@ -79,8 +79,24 @@ static cJSON *keep_metadata(const cJSON *pod)
     return metadata;
 }
 
+/* The name of its one container; NULL when there are several. */
+static const char *only_container(const cJSON *pod)
+{
+    const cJSON *only = NULL;
+    int count = 0;
+
+    for (size_t i = 0; i < POD_CONTAINER_LISTS; i++) {
+        const cJSON *list = json_get(pod, "spec", pod_container_lists[i].spec);
+
+        count += cJSON_GetArraySize(list);
+        only = only ? only : cJSON_GetArrayItem(list, 0);
+    }
+    return count == 1 ? json_string(only, "name") : NULL;
+}
+
 cJSON *node_pods_project(cJSON *pod)
 {
+    const char *only = only_container(pod);
     cJSON *kept = cJSON_CreateObject(), *containers;
     const char *hash = json_string(pod, "metadata", "annotations", ANNOTATION_HASH);
     const cJSON *container;
@@ -88,6 +104,8 @@ cJSON *node_pods_project(cJSON *pod)
     json_add(kept, "metadata", keep_metadata(pod));
     if (hash && json_string(pod, "metadata", "annotations", ANNOTATION_MIRROR))
         json_add_string(kept, "hash", hash);
+    if (only)
+        json_add_string(kept, "only", only);
     containers = json_add_array(kept, "containers");
     for (size_t i = 0; i < POD_CONTAINER_LISTS; i++)
         cJSON_ArrayForEach(container, json_get(pod, "spec", pod_container_lists[i].spec))
@@ -109,17 +127,32 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-void node_pods_containers(const cJSON *kept, node_container_fn fn, void *userdata)
+struct node_pod node_pods_pod(const cJSON *kept)
 {
-    const cJSON *metadata = json_get(kept, "metadata"), *container;
+    const cJSON *metadata = json_get(kept, "metadata");
     const char *hash = json_string(kept, "hash");
-    struct node_container found = {
+    struct node_pod pod = {
         .ns = or_empty(json_string(metadata, "namespace")),
-        .pod = or_empty(json_string(metadata, "name")),
+        .name = or_empty(json_string(metadata, "name")),
         .uid = or_empty(json_string(metadata, "uid")),
+        .only = json_string(kept, "only"),
     };
 
-    found.cgroup_pod = hash ? hash : found.uid;
+    pod.cgroup_pod = hash ? hash : pod.uid;
+    return pod;
+}
+
+void node_pods_containers(const cJSON *kept, node_container_fn fn, void *userdata)
+{
+    const struct node_pod pod = node_pods_pod(kept);
+    const cJSON *container;
+    struct node_container found = {
+        .ns = pod.ns,
+        .pod = pod.name,
+        .uid = pod.uid,
+        .cgroup_pod = pod.cgroup_pod,
+    };
+
     cJSON_ArrayForEach(container, json_get(kept, "containers"))
     {
         found.name = json_string(container, "name");
@@ -147,6 +180,26 @@ void node_pods_each(const struct node_pods *pods, node_container_fn fn, void *us
     struct each each = {fn, userdata};
 
     kube_informer_each(pods->informer, each_pod, &each);
+}
+
+struct each_pod {
+    node_pod_fn fn;
+    void *userdata;
+};
+
+static void itself(void *userdata, struct kube_object *object)
+{
+    const struct each_pod *each = userdata;
+    const struct node_pod pod = node_pods_pod(kube_object_json(object));
+
+    each->fn(each->userdata, &pod);
+}
+
+void node_pods_each_pod(const struct node_pods *pods, node_pod_fn fn, void *userdata)
+{
+    struct each_pod each = {fn, userdata};
+
+    kube_informer_each(pods->informer, itself, &each);
 }
 
 /* --- the watch --- */

@@ -45,7 +45,19 @@ struct node_container {
 typedef void (*node_container_fn)(void *userdata, const struct node_container *container);
 void node_pods_each(const struct node_pods *pods, node_container_fn fn, void *userdata);
 
+struct node_pod {
+    const char *ns, *name, *uid;
+    const char *cgroup_pod;
+    const char *only; /* its container, when its spec has no other; or NULL */
+};
+
+/* Pods without a container that has been created are among them. */
+typedef void (*node_pod_fn)(void *userdata, const struct node_pod *pod);
+void node_pods_each_pod(const struct node_pods *pods, node_pod_fn fn, void *userdata);
+
 /* What is kept of a pod: for tests. Takes ownership of the pod. */
 cJSON *node_pods_project(cJSON *pod);
 /* The containers of what is kept. */
 void node_pods_containers(const cJSON *kept, node_container_fn fn, void *userdata);
+/* Itself. */
+struct node_pod node_pods_pod(const cJSON *kept);

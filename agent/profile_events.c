@@ -89,3 +89,13 @@ void profile_events_in_use(struct profile_events *events, const struct record *r
         kube_recorder_event(events->recorder, &about, KUBE_EVENT_NORMAL, REASON_IN_USE,
                             "%s: it stays loaded for as long as it is used: %s", events->node, who);
 }
+
+void profile_events_denied(struct profile_events *events, const struct record *record,
+                           const char *what)
+{
+    struct kube_reference about = reference_to(record);
+
+    if (events)
+        kube_recorder_event(events->recorder, &about, KUBE_EVENT_WARNING, REASON_APPARMOR_DENIED,
+                            "%s: a process that has ended: %s", events->node, what);
+}

@@ -9,6 +9,9 @@
  * Events about an AppArmorProfile that only its node can tell. That it failed on a node is not
  * among them: the controller sees that in the node's status, and tells it once for all nodes alike.
  */
+/* On pods and AppArmorProfiles. */
+#define REASON_APPARMOR_DENIED "AppArmorDenied"
+
 struct profile_events;
 
 struct profile_events *profile_events_new(struct kube_client *client, const char *node);
@@ -28,3 +31,6 @@ void profile_events_lost(struct profile_events *events, const struct record *rec
 /* It is to go, and something uses it. */
 void profile_events_in_use(struct profile_events *events, const struct record *record,
                            const char *who);
+/* What a process that could not be found any more was denied. */
+void profile_events_denied(struct profile_events *events, const struct record *record,
+                           const char *what);

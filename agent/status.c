@@ -146,6 +146,7 @@ void status_keep(cJSON *status, const struct status_node *node, const cJSON *old
 cJSON *status_json(const struct status_node *node, const struct records *records)
 {
     cJSON *status = cJSON_CreateObject();
+    const cJSON *field;
 
     json_add_string(status, "apparmor", node->enabled ? "Enabled" : "Disabled");
     add_if(status, "reason", node->reason);
@@ -163,6 +164,10 @@ cJSON *status_json(const struct status_node *node, const struct records *records
     }
     if (node->findings)
         add_unconfined(status, node->findings);
+    cJSON_ArrayForEach(field, node->denials)
+    {
+        json_add(status, field->string, cJSON_Duplicate(field, true));
+    }
     return status;
 }
 

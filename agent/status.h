@@ -16,6 +16,7 @@ struct status_node {
     const char *parser_version;   /* or NULL */
     const char *agent_version;
     const struct findings *findings; /* NULL: not known yet */
+    const cJSON *denials;            /* fields of status, see agent/denial_watch.h; or NULL */
 };
 
 /* The list of containers that are not confined as their pods ask. */

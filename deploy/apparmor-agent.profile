@@ -27,9 +27,11 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   capability setgid,
   capability setpcap,
   capability kill,
-  # Denials are read from the kernel's audit.
+  # Denials are read from the kernel's audit, or where that is refused from its log.
   capability audit_read,
   network netlink raw,
+  capability syslog,
+  /dev/kmsg r,
 
   # The API server, names, probes and metrics.
   network inet stream,
@@ -55,7 +57,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   @{host}var/{,cache/} r,
   @{host}var/cache/apparmor-operator/{,**} rw,
   # … and who runs under it. That asks for the right to trace whoever is looked at, and does without: another
-  # profile's refusal would be a denial of that one's. See agent/proc_scan.c.
+  # profile's refusal would be a denial of that one's. See agent/nobody.h.
   deny capability sys_ptrace,
   @{proc}/{,loadavg} r,
   @{proc}/[1-9]*/{,task/,task/[1-9]*/} r,

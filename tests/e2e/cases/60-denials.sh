@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# What a node's policy refuses, and who is told.
+
+# ready_profile NAME: what runs under it may read and start everything, and write nothing.
+read_only_profile() {
+    apply_profile "$1" <<<"profile $1 { / r, /** mrkix, signal, capability, }"
+    k wait --for=condition=Ready --timeout=60s "aap/$1"
+}
+violations_are() { # PROFILE OPERATION NUMBER
+    [ "$(agent_metrics node-1 | grep "^apparmor_violations_total{profile=\"$1\",operation=\"$2\",outcome=\"denied\",namespace=\"default\",pod=\"$1\",container=\"main\"}" |
+        awk '{ print $2 }')" = "$3" ]
+}
+denied_events() { # POD: their messages
+    k get events -o json | jq -r --arg pod "$1" '.items[] | select(.reason == "AppArmorDenied" and
+        .involvedObject.kind == "Pod" and .involvedObject.name == $pod).message'
+}
+denied_event_is_told() { [ -n "$(denied_events "$1")" ]; }
+denied_lines() { # NAME: lines of the agent's log about it
+    grep '"msg":"access denied"' "$CLUSTER_DIR/agent-node-1.log" | jq -c --arg name "$1" 'select(.name == $name)'
+}
+
+test_a_denial_is_told_by_metric_log_event_and_status() {
+    local writes
+    read_only_profile e2e-denied
+    pod_asking e2e-denied e2e-denied
+    container_starts e2e-denied e2e-denied
+    writes=$(agent_writes node-1 apparmornodes)
+    container_does e2e-denied e2e-denied 'i=0; while [ $i -lt 37 ]; do i=$((i + 1)); echo x >/etc/denied; done; sleep 1000'
+
+    eventually 20 'the metric tells' violations_are e2e-denied mknod 37
+    eventually 20 'the AppArmorNode tells' status_has '.audit.source == "Netlink" and
+        (.violations[0] | .object == "e2e-denied" and .denied == 37 and .allowed == 0)'
+    expect_equal 'how it tells' 'e2e-denied e2e-denied Denied file mknod c /etc/denied 37 default/e2e-denied/main' \
+        "$(k get aan node-1 -o json | jq -r '.status.denials[] | "\(.profile) \(.object) \(.outcome) \(.class) \(
+            .operation) \(.denied) \(.name) \(.count) \(.pods | join(","))"')"
+    eventually 20 'the Event tells' denied_event_is_told e2e-denied
+    expect_match 'the Event' '^container main: mknod of /etc/denied for c denied by e2e-denied, [0-9]+ times$' \
+        "$(denied_events e2e-denied)"
+    expect_equal 'the line of the log' 'e2e-denied e2e-denied default e2e-denied main c' \
+        "$(denied_lines /etc/denied | jq -r '"\(.profile) \(.object) \(.namespace) \(.pod) \(.container) \(.denied)"')"
+    [ "$(($(agent_writes node-1 apparmornodes) - writes))" -le 2 ] || fail 'it was written again and again'
+
+    # Another agent goes on from there, and says nothing new.
+    writes=$(agent_writes node-1)
+    agent_stop node-1
+    agent_start node-1
+    eventually 30 'the agent is ready' agent_ready node-1
+    status_has '.violations[0].denied == 37' || fail 'the restart has forgotten it'
+    expect_equal 'API writes of the restart' "$writes" "$(agent_writes node-1)"
+
+    # What was said of a text says nothing of the next.
+    apply_profile e2e-denied <<<'profile e2e-denied { / r, /** mrwkix, signal, capability, }'
+    eventually 30 'the AppArmorNode says so' status_has '.violations == null and .denials == null'
+    container_ends e2e-denied
+    delete_pod e2e-denied
+}
+
+agent_jiffies() { in_node node-1 sh -c 'cat /proc/$(pidof apparmor-agent)/stat' | awk '{ print $14 + $15 }'; }
+agent_resident() { agent_status node-1 VmRSS; }
+agent_status() { # NODE FIELD of /proc/PID/status
+    in_node "$1" sh -c 'cat /proc/$(pidof apparmor-agent)/status' | awk -v field="$2:" '$1 == field { print $2 }'
+}
+some_violations() { # PROFILE AT-LEAST
+    [ "$(agent_metrics node-1 | grep "^apparmor_violations_total{profile=\"$1\"" | awk '{ sum += $2 } END { print sum + 0 }')" -ge "$2" ]
+}
+
+test_a_flood_of_denials_costs_a_bounded_share_and_other_work_goes_on() {
+    local began spent resident lines share seen
+    read_only_profile e2e-flood
+    pod_asking e2e-flood e2e-flood
+    container_starts e2e-flood e2e-flood
+    lines=$(wc -l <"$CLUSTER_DIR/agent-node-1.log")
+    # By the shell itself, so that nothing but the denials takes time; all names are different.
+    container_does e2e-flood e2e-flood 'i=0; while :; do i=$((i + 1)); echo x >/flood-$i; echo x >/etc/$i-flood; done'
+    eventually 30 'it is told' some_violations e2e-flood 200
+    resident=$(agent_resident)
+    spent=$(agent_jiffies)
+    began=$EPOCHREALTIME
+    apply_profile e2e-beside <<<'profile e2e-beside { file, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-beside
+    eventually 60 'much was told' some_violations e2e-flood 2000
+    share=$(awk -v from="$began" -v to="$EPOCHREALTIME" -v ticks="$(($(agent_jiffies) - spent))" \
+        'BEGIN { printf "%d", ticks / (to - from) }')
+    seen=$(agent_metric node-1 apparmor_violations_total)
+    echo "the agent took $share % of a processor, $seen denials were read, $(agent_metric node-1 apparmor_audit_lost_total) lost"
+    [ "$share" -lt 40 ] || fail "the agent took $share % of a processor"
+    [ "$(($(agent_resident) - resident))" -lt 8192 ] || fail "its memory grew from $resident to $(agent_resident) KiB"
+    [ "$(($(wc -l <"$CLUSTER_DIR/agent-node-1.log") - lines))" -lt 600 ] || fail 'its log is full of it'
+    status_has '.denials | length <= 300' || fail 'so is the AppArmorNode'
+    container_ends e2e-flood
+    delete_pod e2e-flood
+}
+
+test_a_kernel_without_audit_is_reported() {
+    local overlay=$CLUSTER_DIR/overlay-silent
+    agent_overlay "$overlay"
+    mkdir -p "$overlay/manifests"
+    vm up silent --overlay "$overlay" --append audit=0
+    vm exec silent --timeout 60 -- sh -c 'apparmor-agent --manifests=/manifests --listen=127.0.0.1:9781 --log-format=json \
+        2>/tmp/log & until wget -q -O /tmp/metrics http://127.0.0.1:9781/metrics 2>/dev/null; do sleep 0.2; done; kill $!; cat /tmp/metrics /tmp/log' \
+        >"$CLUSTER_DIR/silent.out" || fail 'the agent does not serve'
+    vm down silent
+    grep -q '^apparmor_audit_available 0$' "$CLUSTER_DIR/silent.out" || fail 'the metric does not tell'
+    expect_equal 'the log' AuditDisabled \
+        "$(grep '"msg":"denials are not told of on this node"' "$CLUSTER_DIR/silent.out" | jq -r .reason)"
+}
