@@ -25,10 +25,13 @@ struct tasks {
     struct buf text;     /* of one file at a time */
     pid_t pid;           /* being looked at, … */
     bool ended;          /* … one of whose threads has ended */
+    bool again;          /* … though it has been counted */
 };
 
 static void group_add(const struct tasks *tasks, struct group *group)
 {
+    if (tasks->again && group->count > 0)
+        return;
     if (!group->pid)
         group->pid = tasks->pid;
     group->count++;
@@ -90,13 +93,13 @@ static void read_comm(struct tasks *tasks, int task)
         group_add(tasks, &tasks->inits);
 }
 
+/* In this order: a task that execs meanwhile shows either what it has begun with or its new label.
+ */
 static bool read_task(struct tasks *tasks, int task)
 {
-    bool ended = read_current(tasks, task);
-
     read_exec(tasks, task);
     read_comm(tasks, task);
-    return ended;
+    return read_current(tasks, task);
 }
 
 static bool visit_thread(void *userdata, int dir, const char *name, pid_t pid _unused_)
@@ -109,6 +112,19 @@ static bool visit_thread(void *userdata, int dir, const char *name, pid_t pid _u
         group_add(tasks, &tasks->doubts);
     tasks->ended |= ended;
     return ended;
+}
+
+/*
+ * A thread that execs gets the number of the first one, which was looked at before it (fs/exec.c,
+ * de_thread()); its own is gone then.
+ */
+static void visit_first_again(struct tasks *tasks, int dir, const char *path, const char *name)
+{
+    _cleanup_free_ char *first = xasprintf("%s/%s", path, name);
+
+    tasks->again = true;
+    visit_thread(tasks, dir, first, tasks->pid);
+    tasks->again = false;
 }
 
 /* Any of its threads may have begun a process. */
@@ -124,6 +140,8 @@ static bool visit_process(void *userdata, int dir, const char *name, pid_t pid)
         return true;
     if (r < 0)
         group_add(tasks, &tasks->doubts);
+    if (tasks->ended)
+        visit_first_again(tasks, dir, path, name);
     return tasks->ended;
 }
 

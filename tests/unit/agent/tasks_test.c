@@ -2,13 +2,17 @@
 #include "agent/tasks.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
@@ -239,6 +243,112 @@ Test(tasks_scan, what_complain_mode_has_left_is_counted_apart)
     cr_assert_eq(tasks_use_of(tasks, &p).count, 3);
     cr_assert_eq(tasks_learnt(tasks, &p).count, 2);
     cr_assert_eq(tasks_learnt(tasks, &p).pid, 11);
+}
+
+/* --- what changes while it is looked at --- */
+
+/* A file that is read only when `act` has been done, by a process of its own, and says nothing. */
+static pid_t when_read(int pid, int tid, const char *file, const char *content, void (*act)(void))
+{
+    _cleanup_free_ char *path = xasprintf("%s/%d/task/%d/%s", proc, pid, tid, file);
+    pid_t helper;
+
+    unlink(path);
+    cr_assert_eq(mkfifo(path, 0644), 0);
+    helper = fork();
+    cr_assert_geq(helper, 0);
+    if (helper > 0)
+        return helper;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    act();
+    _exit(fd >= 0 && write(fd, content, strlen(content)) == (ssize_t) strlen(content) ? 0 : 1);
+}
+
+static void end_helper(pid_t helper)
+{
+    int status;
+
+    kill(helper, SIGKILL);
+    cr_assert_eq(waitpid(helper, &status, 0), helper);
+    cr_assert_eq(status, 0, "the file was not read");
+}
+
+static void exec_container(void)
+{
+    put(10, 10, "attr/apparmor/current", "p (enforce)\n");
+}
+
+Test(tasks_scan, a_container_that_starts_meanwhile_is_seen_before_or_after, .timeout = 30)
+{
+    put_task(10, 10, 'S', "runc:[2:INIT]", "unconfined\n");
+    pid_t helper = when_read(10, 10, "comm", "sh\n", exec_container);
+
+    cr_assert(scan("p").used);
+    end_helper(helper);
+}
+
+/* The kernel lists threads by number, other file systems do not. */
+static bool is_listed_after_20(const char *thread)
+{
+    _cleanup_free_ char *path = xasprintf("%s/20/task", proc);
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    bool seen = false;
+
+    cr_assert_not_null(dir);
+    while ((entry = readdir(dir)) && strcmp(entry->d_name, thread) != 0)
+        seen |= strcmp(entry->d_name, "20") == 0;
+    closedir(dir);
+    return seen;
+}
+
+/* Puts a process 20 of two threads, and tells the other's number. */
+static int put_two_threads(void)
+{
+    for (int thread = 21; thread < 100; thread++) {
+        _cleanup_free_ char *name = xasprintf("%d", thread);
+        _cleanup_free_ char *process = xasprintf("%s/20", proc);
+
+        nftw(process, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        put_task(20, thread, 'S', "web", "p (enforce)\n");
+        put_task(20, 20, 'S', "web", "unconfined\n");
+        if (is_listed_after_20(name))
+            return thread;
+    }
+    cr_skip_test("no two folders are listed in their order");
+    return 0;
+}
+
+static int other_thread;
+
+static void exec_thread(void)
+{
+    static const char *const files[] = {"stat", "comm", "attr/apparmor/current"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        _cleanup_free_ char *path = xasprintf("%s/20/task/%d/%s", proc, other_thread, files[i]);
+
+        unlink(path);
+    }
+    put(20, 20, "attr/apparmor/current", "p (enforce)\n");
+}
+
+Test(tasks_scan, a_thread_that_takes_the_number_of_the_first_is_seen, .timeout = 30)
+{
+    other_thread = put_two_threads();
+    pid_t helper = when_read(20, other_thread, "attr/apparmor/exec", "", exec_thread);
+    struct tasks_use use = scan("p");
+
+    end_helper(helper);
+    cr_assert(use.used);
+    cr_assert_eq(use.pid, 20);
+}
+
+Test(tasks_scan, one_whose_threads_end_is_counted_once)
+{
+    put_task(20, 20, 'S', "web", "p (enforce)\n");
+    put_task(20, 21, 'Z', "web", "p (enforce)\n");
+    cr_assert_eq(scan("p").count, 1);
 }
 
 Test(tasks_scan, reads_the_real_proc)
