@@ -11,6 +11,8 @@
 
 #define COMPLETE_PERCENT 100
 #define WAITING_NAMED_MAX 3
+/* Nothing else tells that a node is back which has nothing new to say. */
+#define LOST_LOOK_MS 30000
 
 static const char *const state_names[] = {
     [ROLLOUT_PROGRESSING] = "Progressing", [ROLLOUT_PAUSING] = "Pausing",
@@ -145,6 +147,12 @@ static const char *find_previous(const struct view *view, const struct policy_ro
     return newest_other(view);
 }
 
+/* Lost ones come back, and then to what was published meanwhile. */
+static bool has_nodes(const struct view *view)
+{
+    return view->question->count > 0 || view->question->lost > 0;
+}
+
 /*
  * A first text is used by no process yet, what all had before is no risk, and where there are no
  * nodes there is nothing to find out: these go to all at once.
@@ -154,7 +162,7 @@ static void begin(struct view *view, const struct policy_rollout *earlier)
     const struct rollout_question *question = view->question;
     const char *previous = find_previous(view, earlier);
 
-    if (question->profile->generation == 1 || is_for_this(view, previous) || question->count == 0)
+    if (question->profile->generation == 1 || is_for_this(view, previous) || !has_nodes(view))
         publish(view, COMPLETE_PERCENT, revision_of(view));
     else if (!is_kept(view, revision_of(view)))
         view->out->state = ROLLOUT_PROGRESSING;
@@ -207,6 +215,18 @@ static void pause_or_step(struct view *view)
     }
 }
 
+/* Those that were chosen have left or are lost, and with them what they would have shown. */
+static void choose_others(struct view *view)
+{
+    const struct policy_rollout *published = &view->published;
+
+    view->out->state = ROLLOUT_PROGRESSING;
+    if (view->question->count > 0)
+        publish(view, published->percent, published->previous);
+    else
+        view->out->again_ms = LOST_LOOK_MS;
+}
+
 static void go_on(struct view *view)
 {
     const struct policy_rollout *published = &view->published;
@@ -222,6 +242,8 @@ static void go_on(struct view *view)
         view->out->state = ROLLOUT_PAUSED;
     else if (waiting(view) > 0)
         view->out->state = ROLLOUT_PROGRESSING;
+    else if (view->chosen == 0 && has_nodes(view))
+        choose_others(view);
     else
         pause_or_step(view);
 }
@@ -254,6 +276,10 @@ static void add_waiting(struct view *view)
     }
     if (count > named)
         (void) buf_addf(message, " and %zu other%s", count - named, count == named + 1 ? "" : "s");
+    if (view->question->count == 0 && view->question->lost > 0)
+        (void) buf_add_string(message,
+                              "; all selected nodes are lost: waiting until Node and agent of one "
+                              "are Ready");
 }
 
 static void add_next(struct view *view)

@@ -43,6 +43,7 @@ struct rollout_question {
     const cJSON *old;           /* status.rollout or NULL */
     struct rollout_node *nodes; /* in any order; is sorted */
     size_t count;
+    size_t lost;    /* that are selected, too, and nobody waits for */
     size_t updated; /* nodes with this revision, lost ones included */
     int64_t now_ms; /* since the epoch */
 };

@@ -73,6 +73,8 @@ void rollout_look(const struct rollout_sources *sources, const struct kube_objec
     }
     question.nodes = gathering.nodes;
     question.count = gathering.count;
+    if (gathering.nodes)
+        question.lost = tally_selected(tally) - gathering.count;
     rollout_decide(&question, ret);
     if (gathering.lost_ms != UINT64_MAX &&
         (ret->again_ms == 0 || gathering.lost_ms - now_ms < ret->again_ms))

@@ -27,7 +27,7 @@ struct world {
     struct {
         char name[16];
         char held[POLICY_REVISION_SIZE];
-        bool fails;
+        bool fails, lost;
     } nodes[NODES_MAX];
     size_t writes; /* of the annotation */
 };
@@ -98,15 +98,21 @@ static void look(struct world *world, struct rollout *ret)
                                         .kept = &world->kept,
                                         .old = world->status,
                                         .nodes = nodes,
-                                        .count = world->count,
                                         .now_ms = world->now_ms};
 
     for (size_t i = 0; i < world->count; i++) {
-        nodes[i] = (struct rollout_node){.hash = policy_rollout_hash(world->nodes[i].name,
-                                                                     world->revision),
-                                         .name = world->nodes[i].name,
-                                         .state = state_of(world, i)};
-        question.updated += nodes[i].state == NODE_LOADED;
+        enum node_state state = state_of(world, i);
+
+        question.updated += state == NODE_LOADED;
+        if (world->nodes[i].lost) {
+            question.lost++;
+            continue;
+        }
+        nodes[question.count++] =
+            (struct rollout_node){.hash =
+                                      policy_rollout_hash(world->nodes[i].name, world->revision),
+                                  .name = world->nodes[i].name,
+                                  .state = state};
     }
     rollout_decide(&question, ret);
 }
@@ -145,6 +151,8 @@ static void obey(struct world *world)
         };
         enum policy_choice choice = policy_rollout_choose(&question);
 
+        if (world->nodes[i].lost)
+            continue;
         if (choice == POLICY_CHOICE_SPEC)
             memcpy(world->nodes[i].held, world->revision, POLICY_REVISION_SIZE);
         if (choice == POLICY_CHOICE_PREVIOUS)
@@ -375,6 +383,58 @@ Test(rollout, nodes_that_join_and_leave_do_not_disturb_it)
     world.count = 0;
     world.now_ms += 60000;
     assert_world(&world, ROLLOUT_COMPLETE, 100, 0);
+}
+
+/* Those that have the revision, or all. */
+static void lose(struct world *world, const char *revision, bool lost)
+{
+    for (size_t i = 0; i < world->count; i++)
+        if (!revision || strcmp(world->nodes[i].held, revision) == 0)
+            world->nodes[i].lost = lost;
+}
+
+/* The new text may be why. */
+Test(rollout, a_step_whose_nodes_are_all_lost_goes_to_others)
+{
+    _cleanup_world_ struct world world;
+
+    world_init(&world, 8, STEPS);
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+    edit(&world, R2);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    lose(&world, R2, true);
+    fail_all(&world, true);
+    world.now_ms += 60000;
+    assert_world(&world, ROLLOUT_HALTED, 25, 4);
+    cr_assert_eq(count_of(&world, R1), 4);
+}
+
+Test(rollout, nothing_goes_on_while_all_nodes_are_lost)
+{
+    _cleanup_world_ struct world world;
+    struct rollout rollout;
+
+    world_init(&world, 8, STEPS);
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+    lose(&world, NULL, true);
+    edit(&world, R2);
+    cr_assert(step(&world, &rollout));
+    cr_assert_eq(rollout.next.percent, 25);
+    rollout_done(&rollout);
+    for (int i = 0; i < 3; i++) {
+        world.now_ms += 3600000;
+        cr_assert_not(step(&world, &rollout));
+        cr_assert_eq(rollout.state, ROLLOUT_PROGRESSING);
+        cr_assert_gt(rollout.again_ms, 0, "nobody tells when they are back");
+        cr_assert_not_null(strstr(buf_string(&rollout.message), "all selected nodes are lost"));
+        rollout_done(&rollout);
+    }
+    lose(&world, NULL, false);
+    obey(&world);
+    cr_assert_eq(count_of(&world, R1), 8, "who comes back has what it had");
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    world.now_ms += 60000;
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
 }
 
 Test(rollout, survives_the_loss_of_its_annotation)
