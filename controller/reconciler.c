@@ -398,10 +398,15 @@ static void look_at_rollout(struct look *look)
                                             .liveness = options->liveness,
                                             .history = options->history};
 
+    const struct rollout_subject subject = {.profile = look->profile,
+                                            .spec = &look->spec,
+                                            .status = look->old,
+                                            .opinion = &look->opinion,
+                                            .hold_ms = look->hold_ms};
+
     look->rolls_out = !look->spec.deleting && !look->spec.invalid_reason;
     if (look->rolls_out)
-        rollout_look(&sources, look->profile, &look->spec, look->old, look->began_ms,
-                     &look->rollout);
+        rollout_look(&sources, &subject, look->began_ms, &look->rollout);
 }
 
 static void look_init(struct look *look)

@@ -164,7 +164,9 @@ static void begin(struct view *view, const struct policy_rollout *earlier)
 
     if (question->profile->generation == 1 || is_for_this(view, previous) || !has_nodes(view))
         publish(view, COMPLETE_PERCENT, revision_of(view));
-    else if (!is_kept(view, revision_of(view)))
+    else if (question->refused && !tolerates_failures(view))
+        view->out->state = ROLLOUT_HALTED;
+    else if (!is_kept(view, revision_of(view)) || question->awaited)
         view->out->state = ROLLOUT_PROGRESSING;
     else
         publish(view, skips(view) ? COMPLETE_PERCENT : view->steps.items[0].percent, previous);
@@ -236,7 +238,8 @@ static void go_on(struct view *view)
         view->out->state = ROLLOUT_COMPLETE;
     else if (skips(view) && published->percent < COMPLETE_PERCENT)
         publish(view, COMPLETE_PERCENT, published->previous);
-    else if ((int64_t) view->failed > view->max_failures && !tolerates_failures(view))
+    else if ((view->question->refused || (int64_t) view->failed > view->max_failures) &&
+             !tolerates_failures(view))
         view->out->state = ROLLOUT_HALTED;
     else if (view->question->profile->rollout_paused && published->percent < COMPLETE_PERCENT)
         view->out->state = ROLLOUT_PAUSED;
@@ -294,19 +297,40 @@ static void add_next(struct view *view)
 
 static void add_halt(struct view *view)
 {
-    (void) buf_addf(&view->out->message,
-                    ": %zu of %zu chosen node%s failed, and spec.rollout.maxFailures is %lld; "
-                    "correct spec.policy, or roll back by its previous text, or annotate the "
+    struct buf *message = &view->out->message;
+
+    if (view->question->refused)
+        (void) buf_add_string(message, ": the text does not compile, see condition Valid");
+    else
+        (void) buf_addf(message,
+                        ": %zu of %zu chosen node%s failed, and spec.rollout.maxFailures is %lld",
+                        view->failed, view->chosen, view->chosen == 1 ? "" : "s",
+                        (long long) view->max_failures);
+    (void) buf_addf(message,
+                    "; correct spec.policy, or roll back by its previous text, or annotate the "
                     "object with " ROLLOUT_RESUME "=%s",
-                    view->failed, view->chosen, view->chosen == 1 ? "" : "s",
-                    (long long) view->max_failures, revision_of(view));
+                    revision_of(view));
+}
+
+static void add_why_not_begun(struct view *view)
+{
+    struct buf *message = &view->out->message;
+
+    if (view->out->state == ROLLOUT_HALTED) {
+        (void) buf_add_string(message, "the rollout does not begin");
+        add_halt(view);
+    } else if (is_kept(view, revision_of(view)) && view->question->awaited) {
+        (void) buf_add_string(message, "the rollout begins when the text has been compiled");
+    } else {
+        (void) buf_add_string(message,
+                              "the rollout begins when the text is kept in a ControllerRevision");
+    }
 }
 
 static void add_message(struct view *view)
 {
     if (!*view->published.revision) {
-        (void) buf_add_string(&view->out->message,
-                              "the rollout begins when the text is kept in a ControllerRevision");
+        add_why_not_begun(view);
         return;
     }
     switch (view->out->state) {

@@ -45,6 +45,8 @@ struct rollout_question {
     size_t count;
     size_t lost;    /* that are selected, too, and nobody waits for */
     size_t updated; /* nodes with this revision, lost ones included */
+    bool refused;   /* the controller itself has found that the text is no policy */
+    bool awaited;   /* it is still finding out */
     int64_t now_ms; /* since the epoch */
 };
 

@@ -49,10 +49,15 @@ static bool is_over(const struct profile_spec *spec)
            strcmp(published.previous, spec->revision) == 0;
 }
 
-void rollout_look(const struct rollout_sources *sources, const struct kube_object *profile,
-                  const struct profile_spec *spec, const cJSON *old, uint64_t now_ms,
-                  struct rollout *ret)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+void rollout_look(const struct rollout_sources *sources, const struct rollout_subject *subject,
+                  uint64_t now_ms, struct rollout *ret)
+{
+    const struct profile_spec *spec = subject->spec;
     const struct tally *tally = node_index_tally(sources->index, spec->name);
     struct gathering gathering = {.sources = sources,
                                   .revision = spec->revision,
@@ -62,12 +67,14 @@ void rollout_look(const struct rollout_sources *sources, const struct kube_objec
     struct rollout_question question = {.profile = spec,
                                         .ns = history_namespace(sources->history),
                                         .kept = &kept,
-                                        .old = json_get(old, "rollout"),
+                                        .old = json_get(subject->status, "rollout"),
                                         .updated = tally->counts[NODE_LOADED],
+                                        .refused = subject->opinion->result == OPINION_REFUSED,
+                                        .awaited = subject->hold_ms > 0,
                                         .now_ms = clock_realtime_ms()};
 
     if (spec->progressive && !is_over(spec)) {
-        history_list(sources->history, profile, &kept);
+        history_list(sources->history, subject->profile, &kept);
         gathering.nodes = xcalloc(tally_selected(tally) + 1, sizeof(*gathering.nodes));
         node_index_each(sources->index, spec->name, gather, &gathering);
     }
@@ -76,8 +83,9 @@ void rollout_look(const struct rollout_sources *sources, const struct kube_objec
     if (gathering.nodes)
         question.lost = tally_selected(tally) - gathering.count;
     rollout_decide(&question, ret);
-    if (gathering.lost_ms != UINT64_MAX &&
-        (ret->again_ms == 0 || gathering.lost_ms - now_ms < ret->again_ms))
-        ret->again_ms = gathering.lost_ms - now_ms + 1;
+    if (spec->progressive)
+        ret->again_ms = earlier(ret->again_ms, subject->hold_ms);
+    if (gathering.lost_ms != UINT64_MAX)
+        ret->again_ms = earlier(ret->again_ms, gathering.lost_ms - now_ms + 1);
     free(gathering.nodes);
 }

@@ -6,6 +6,7 @@
 #include "controller/history.h"
 #include "controller/liveness.h"
 #include "controller/nodes.h"
+#include "controller/opinion.h"
 #include "controller/rollout.h"
 
 /* Where what decides about a rollout is to be found. */
@@ -15,10 +16,15 @@ struct rollout_sources {
     const struct history *history;
 };
 
-/*
- * Decides about the rollout of a profile that is valid and not being deleted. `old` is its status
- * or NULL, `now_ms` monotonic. The caller releases the result.
- */
-void rollout_look(const struct rollout_sources *sources, const struct kube_object *profile,
-                  const struct profile_spec *spec, const cJSON *old, uint64_t now_ms,
-                  struct rollout *ret);
+/* A profile that is valid and not being deleted. */
+struct rollout_subject {
+    const struct kube_object *profile;
+    const struct profile_spec *spec;
+    const cJSON *status;           /* that it has, or NULL */
+    const struct opinion *opinion; /* the controller's own */
+    uint64_t hold_ms;              /* for which it is worth waiting for that; 0: not */
+};
+
+/* Decides about its rollout. `now_ms` is monotonic. The caller releases the result. */
+void rollout_look(const struct rollout_sources *sources, const struct rollout_subject *subject,
+                  uint64_t now_ms, struct rollout *ret);

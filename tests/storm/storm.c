@@ -292,9 +292,10 @@ static void blow(void)
             continue;
         if ((number = any_node(true)) < storm.nodes)
             leave(number);
-        /* The same number may be asked for twice, and the server has the last word. */
-        if ((number = any_node(false)) < storm.nodes)
-            join(number);
+        /* Often one is asked for that has been asked for already. */
+        for (unsigned k = 0; k < 3; k++)
+            if ((number = any_node(false)) < storm.nodes)
+                join(number);
     }
     if (now_and_then(20))
         relabel((unsigned) clock_random_below(storm.nodes));

@@ -148,14 +148,18 @@ test_a_new_text_comes_to_one_node_first_and_halts_when_it_fails_there() {
     shell_says 'echo x 2>/dev/null >/tmp/e2e-slow; echo $?' 0
     end_shell
 
-    rollout_profile 'profile e2e-slow { no such rule, }'
+    for other in node-1 node-2; do
+        in_node "$other" sh -c 'echo "profile e2e-of-others { file, }" | apparmor_parser -a'
+    done
+    rollout_profile 'profile e2e-slow { file, } profile e2e-of-others { file, }'
     eventually 60 'it halts' rollout_state_is Halted
     first=$(rollout_first_node)
-    expect_equal 'one node has tried' Failed "$(node_entry "$first" e2e-slow .state)"
+    expect_equal 'one node has tried' 'Failed NotOwned' "$(node_entry "$first" e2e-slow '"\(.state) \(.reason)"')"
     expect_equal 'Ready says so' 'RolloutHalted' "$(k get aap e2e-slow -o json |
         jq -r '.status.conditions[] | select(.type == "Ready").reason')"
     for other in node-1 node-2; do
         expect_equal "what confines on $other" "$two" "$(node_revision "$other")"
+        in_node "$other" sh -c 'echo "profile e2e-of-others { }" | apparmor_parser -R'
     done
     rollout_profile 'profile e2e-slow { file, deny /tmp/e2e-other w, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-slow

@@ -30,6 +30,7 @@ struct world {
         bool fails, lost;
     } nodes[NODES_MAX];
     size_t writes; /* of the annotation */
+    bool refused, awaited;
 };
 
 #define _cleanup_world_ _cleanup_(world_done)
@@ -98,6 +99,8 @@ static void look(struct world *world, struct rollout *ret)
                                         .kept = &world->kept,
                                         .old = world->status,
                                         .nodes = nodes,
+                                        .refused = world->refused,
+                                        .awaited = world->awaited,
                                         .now_ms = world->now_ms};
 
     for (size_t i = 0; i < world->count; i++) {
@@ -472,6 +475,37 @@ Test(rollout, begins_when_the_text_is_kept)
     rollout_done(&rollout);
     obey(&world);
     cr_assert_eq(count_of(&world, R1), 4, "until then all keep what they have");
+}
+
+Test(rollout, what_does_not_compile_goes_to_nobody)
+{
+    _cleanup_world_ struct world world;
+    _cleanup_free_ char *message = NULL;
+    struct rollout rollout;
+
+    world_init(&world, 4, STEPS);
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 4);
+    edit(&world, R2);
+    world.awaited = true;
+    cr_assert_not(step(&world, &rollout));
+    cr_assert_str_eq(buf_string(&rollout.message),
+                     "the rollout begins when the text has been compiled");
+    rollout_done(&rollout);
+    world.awaited = false;
+    world.refused = true;
+    assert_world(&world, ROLLOUT_HALTED, 0, 0);
+    cr_assert_eq(run(&world, &message), ROLLOUT_HALTED);
+    cr_assert_str_eq(message, "the rollout does not begin: the text does not compile, see "
+                              "condition Valid; correct spec.policy, or roll back by its previous "
+                              "text, or annotate the object with apparmor.io/rollout-resume=" R2);
+    edit(&world, R1);
+    world.refused = false;
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 4);
+    cr_assert_eq(count_of(&world, R1), 4);
+    edit(&world, R3);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 1);
+    world.refused = true; /* nodes with another kernel have joined */
+    assert_world(&world, ROLLOUT_HALTED, 25, 1);
 }
 
 Test(rollout, what_went_to_all_at_once_before_is_the_previous_text)
