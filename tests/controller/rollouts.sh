@@ -5,12 +5,12 @@
 # revision, and what is published in the object's metadata. To be sourced by tests/controller/run.
 
 PACED_NODES=(node-1 node-2 node-3)
-PACED_PAUSE=3 # seconds
 
+# One step and its pause, in seconds.
+pace() { printf '{"strategy": "Progressive", "steps": [{"percent": 30, "pauseSeconds": %s}]}' "$1"; }
 # paced TEXT [ROLLOUT-JSON]
 paced() {
-    jq -n --arg text "$1" --argjson rollout "${2:-{\"strategy\": \"Progressive\", \"steps\": [{\"percent\": 30,
-        \"pauseSeconds\": $PACED_PAUSE\}]\}}" '{apiVersion: "apparmor.io/v1alpha1", kind: "AppArmorProfile",
+    jq -n --arg text "$1" --argjson rollout "${2:-$(pace 3600)}" '{apiVersion: "apparmor.io/v1alpha1", kind: "AppArmorProfile",
         metadata: {name: "paced"}, spec: {policy: $text, $rollout}}' |
         as admin apply --server-side --force-conflicts -f - >/dev/null
 }
@@ -111,8 +111,12 @@ rollout_steps() { # BEFORE TEXT REVISION
     fi
     program_stop a KILL
     program_start a
+    equal "a controller that is killed in the pause leaves it as it is" "Pausing 30" \
+        paced_json '.status.rollout | "\(.state) \(.percent)"'
+    paced "$2" "$(pace 1)"
+    obey "$1"
     if eventually 20 published_is .percent 100; then
-        ok "a controller that is killed in the pause goes on with the next step"
+        ok "when the pause is over, the next step comes"
     fi
     equal "an agent may read the text before" "profile paced { /one r, }" \
         as "agent-node-1" -n apparmor-system get controllerrevision "$(kept .metadata.name | cut -d' ' -f1)" -o jsonpath='{.data.spec.policy}'
@@ -140,7 +144,7 @@ rollout_halts() { # BEFORE TEXT REVISION
             ok "an Event warns" || not_ok "an Event warns" "$(paced_event RolloutHalted)"
     fi
     as admin annotate aap paced "apparmor.io/rollout-resume=$3" >/dev/null
-    if eventually 20 published_is .percent 100; then
+    if eventually 20 rollout_is "Pausing 30 0"; then
         ok "annotated, it goes on"
     fi
 }
