@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/controller_metrics.h"
 
+#include <string.h>
+
 #include "lib/base/cleanup.h"
 #include "lib/base/options.h"
 
@@ -14,6 +16,8 @@ static const double admission_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.002
 /* Of the profile metric; "agentless" and the uncounted are not states of a profile. */
 static const enum node_state shown_states[] = {NODE_LOADED, NODE_OUTDATED, NODE_PENDING,
                                                NODE_FAILED, NODE_DISABLED};
+/* The last is a reason of the first. */
+static const char *const shown_conditions[] = {"Ready", "Reconciling", "Stalled", "RolloutHalted"};
 #define PROFILES_SHOWN_MAX 2000
 
 const struct metric_spec controller_metrics[METRIC_COUNT] = {
@@ -27,6 +31,16 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .type = METRIC_GAUGE,
             .labels = {"profile", "state"},
             .max_series = PROFILES_SHOWN_MAX * ARRAY_SIZE(shown_states),
+        },
+    [METRIC_PROFILE_CONDITION] =
+        {
+            .name = "apparmor_profile_condition",
+            .help = "1 while a condition of an AppArmorProfile holds, else 0: Ready, Reconciling, "
+                    "Stalled, and RolloutHalted, which is Ready's reason. Only the replica that "
+                    "leads shows them.",
+            .type = METRIC_GAUGE,
+            .labels = {"profile", "condition"},
+            .max_series = PROFILES_SHOWN_MAX * ARRAY_SIZE(shown_conditions),
         },
     [METRIC_STATUS_WRITES] =
         {
@@ -181,9 +195,31 @@ struct metrics *controller_metrics_new(void)
     return metrics;
 }
 
-void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
-                                    const struct tally *tally)
+static bool holds(const cJSON *status, const char *condition)
 {
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, json_get(status, "conditions"))
+    {
+        const char *type = json_string(item, "type"), *reason = json_string(item, "reason");
+        const char *value = json_string(item, "status");
+
+        if (type && value && strcmp(type, condition) == 0)
+            return strcmp(value, "True") == 0;
+        if (type && reason && strcmp(type, "Ready") == 0 && strcmp(reason, condition) == 0)
+            return true;
+    }
+    return false;
+}
+
+void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
+                                    const struct tally *tally, const cJSON *status)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shown_conditions); i++) {
+        const char *const labels[] = {profile, shown_conditions[i]};
+
+        metrics_set(metrics, METRIC_PROFILE_CONDITION, holds(status, shown_conditions[i]), labels);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(shown_states); i++) {
         const char *const labels[] = {profile, node_state_name(shown_states[i])};
 
@@ -214,9 +250,15 @@ void controller_metrics_remove_profile(struct metrics *metrics, const char *prof
 
         metrics_remove(metrics, METRIC_PROFILE_NODES, labels);
     }
+    for (size_t i = 0; i < ARRAY_SIZE(shown_conditions); i++) {
+        const char *const labels[] = {profile, shown_conditions[i]};
+
+        metrics_remove(metrics, METRIC_PROFILE_CONDITION, labels);
+    }
 }
 
 void controller_metrics_remove_profiles(struct metrics *metrics)
 {
     metrics_remove(metrics, METRIC_PROFILE_NODES, NULL);
+    metrics_remove(metrics, METRIC_PROFILE_CONDITION, NULL);
 }

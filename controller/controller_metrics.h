@@ -2,11 +2,13 @@
 #pragma once
 
 #include "controller/tally.h"
+#include "lib/base/json.h"
 #include "lib/base/metrics.h"
 #include "lib/kube/events.h"
 
 enum controller_metric {
     METRIC_PROFILE_NODES,
+    METRIC_PROFILE_CONDITION,
     METRIC_STATUS_WRITES,
     METRIC_FINALIZER_WRITES,
     METRIC_ROLLOUT_WRITES,
@@ -33,8 +35,9 @@ enum controller_metric {
 extern const struct metric_spec controller_metrics[METRIC_COUNT];
 
 struct metrics *controller_metrics_new(void);
+/* `status` is the one that the profile is to have. */
 void controller_metrics_set_profile(struct metrics *metrics, const char *profile,
-                                    const struct tally *tally);
+                                    const struct tally *tally, const cJSON *status);
 void controller_metrics_remove_profile(struct metrics *metrics, const char *profile);
 void controller_metrics_set_events(struct metrics *metrics,
                                    const struct kube_recorder_stats *stats);

@@ -384,7 +384,8 @@ static void reconcile_status(const struct look *look)
                                   .now_ms = clock_realtime_ms()};
     _cleanup_json_ cJSON *status = rollup_status(&rollup), *patch = merge_patch(look->old, status);
 
-    controller_metrics_set_profile(look->reconciler->options.metrics, look->spec.name, look->tally);
+    controller_metrics_set_profile(look->reconciler->options.metrics, look->spec.name, look->tally,
+                                   status);
     if (patch && may_write(look->reconciler))
         write_status(look, write_new(look, TAKE_PTR(status)), TAKE_PTR(patch));
     else

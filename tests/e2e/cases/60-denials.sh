@@ -104,3 +104,11 @@ test_a_kernel_without_audit_is_reported() {
     expect_equal 'the log' AuditDisabled \
         "$(grep '"msg":"denials are not told of on this node"' "$CLUSTER_DIR/silent.out" | jq -r .reason)"
 }
+
+test_alerts_and_dashboard_are_about_metrics_that_the_programs_have() {
+    local pages=$CLUSTER_DIR/pages
+    mkdir -p "$pages"
+    agent_metrics node-1 >"$pages/agent"
+    curl -sf "http://127.0.0.1:$CONTROLLER_PORT/metrics" >"$pages/controller"
+    tests/prometheus/run "$pages/agent" "$pages/controller"
+}
