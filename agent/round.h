@@ -41,6 +41,7 @@ struct round {
     bool own_is_bad;            /* it cannot be */
     bool judges;                /* its end is a decision: the source has told all it knows */
     bool wanted;                /* the source has the object and it selects this node */
+    bool unread;                /* what the source wants cannot be told now */
 };
 
 struct round *round_begin(struct agent_reconciler *reconciler, const char *key,

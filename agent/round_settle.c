@@ -136,6 +136,15 @@ static bool own_is_wanted(const struct round *round)
            strcmp(record->spec->revision, record->marker->revision) == 0;
 }
 
+/* What could not be read is asked for again, now that the kernel has what it had. */
+static void end_restored(struct round *round)
+{
+    if (round->unread)
+        round_retry(round);
+    else
+        round_done(round);
+}
+
 static void on_restored(void *userdata, enum install_stage stage, const struct error *err)
 {
     struct round *round = userdata;
@@ -144,20 +153,20 @@ static void on_restored(void *userdata, enum install_stage stage, const struct e
     round->install = NULL;
     if (stage == INSTALL_DONE) {
         count_repair(round);
-        if (own_is_wanted(round) || !round->wanted) {
+        if (own_is_wanted(round) || (!round->wanted && !round->unread)) {
             round_settle(round);
             return;
         }
         record->lost_ms = 0;
         round_show(round, record->state.phase, record->state.reason, record->state.message);
-        round_done(round);
+        end_restored(round);
     } else if (stage == INSTALL_COMPILE && own_is_wanted(round) &&
                strcmp(error_reason(err, ""), "CompilerUnavailable") != 0) {
         round->own_is_bad = true;
         round_evaluate(round);
     } else if (stage == INSTALL_CLAIM) {
         round_fail(round, err, REASON_NAME_CONFLICT);
-        round_done(round); /* looked at again when the name's owner or the kernel changes */
+        end_restored(round); /* looked at again when the name's owner or the kernel changes */
     } else {
         round_fail(round, err, REASON_LOAD_FAILED);
         round_retry_after(round, err);

@@ -98,6 +98,38 @@ static void install(struct round *round)
 
 static void select_node(struct round *round);
 
+/* The kernel lacks what this node was to have when it was last known. */
+static bool has_lost_own(const struct round *round)
+{
+    struct source *source = round->reconciler->options.source;
+    const struct record *record = round_record(round);
+    const struct marker *marker = record->marker;
+
+    return marker && !record->releasing && !round->own_is_bad &&
+           policy_selector_matches(marker->selector, source->ops->node_labels(source)) &&
+           !loaded_matches(round->reconciler->host->loaded, marker);
+}
+
+/* What the node has stays, and comes back if it was lost, until more is known. */
+static void not_fetched(struct round *round, const struct error *err)
+{
+    bool waits = err->code == -EAGAIN;
+
+    round->unread = true;
+    if (waits) {
+        round_check_lost(round);
+        round_show(round, PROFILE_PENDING, error_reason(err, NULL), error_message(err));
+    } else {
+        round_fail(round, err, err->code == -EINVAL ? REASON_INVALID : REASON_FETCH_FAILED);
+    }
+    if (has_lost_own(round))
+        round_restore(round);
+    else if (waits || err->code == -EINVAL)
+        round_done(round);
+    else
+        round_retry(round);
+}
+
 static void on_fetched(void *userdata, struct policy_profile *profile, const char *version,
                        const struct error *err)
 {
@@ -114,17 +146,7 @@ static void on_fetched(void *userdata, struct policy_profile *profile, const cha
         round_done(round); /* the source will say so */
         return;
     }
-    if (err->code == -EAGAIN) {
-        round_check_lost(round);
-        round_show(round, PROFILE_PENDING, error_reason(err, NULL), error_message(err));
-        round_done(round);
-        return;
-    }
-    round_fail(round, err, err->code == -EINVAL ? REASON_INVALID : REASON_FETCH_FAILED);
-    if (err->code == -EINVAL)
-        round_done(round);
-    else
-        round_retry(round);
+    not_fetched(round, err);
 }
 
 static void fetch(struct round *round, bool newest)

@@ -118,6 +118,8 @@ static struct test_source {
     enum source_presence presence;
     int64_t generation, newest;
     const char *text;
+    int fetch_error; /* 0: none */
+    size_t fetches;
     cJSON *labels;
 } source;
 
@@ -166,13 +168,16 @@ static void on_fetch(void *userdata)
 {
     struct source_fetch *fetch = userdata;
     _cleanup_free_ char *version = NULL;
-    struct error none = {0};
+    _cleanup_error_ struct error err = {0};
 
+    source.fetches++;
     if (fetch->newest)
         source.generation = source.newest;
     version = xasprintf("u/%d", (int) source.generation);
+    if (source.fetch_error)
+        error_set(&err, source.fetch_error, "told to fail");
 
-    fetch->fn(fetch->userdata, wanted_profile(), version, &none);
+    fetch->fn(fetch->userdata, source.fetch_error ? NULL : wanted_profile(), version, &err);
     loop_timer_free(fetch->timer);
     free(fetch);
 }
@@ -549,6 +554,62 @@ Test(agent_reconciler, a_failed_update_keeps_the_label_for_as_long_as_the_old_on
     look_again();
     cr_assert(record()->labelled);
     cr_assert_eq(record()->state.generation, 2);
+}
+
+static double loads(void)
+{
+    return metrics_value(host.metrics, METRIC_LOADS, (const char *const[]){RESULT_SUCCESS});
+}
+
+/* A server that does not answer, a spec that is none, a rollout that has not begun. */
+static void lose_while_fetch_fails(int code)
+{
+    start_loaded();
+    source.generation = 2;
+    source.fetch_error = code;
+    look();
+    RUN_UNTIL(record()->state.phase != PROFILE_LOADED);
+    cr_assert_eq(loads(), 0);
+    kernel_has(OBJECT, false);
+    RUN_UNTIL(loads() > 0); /* out of its own file */
+    cr_assert(record()->labelled);
+    /* What could not be read is not forgotten. */
+    kernel_has(OBJECT, true);
+    source.fetch_error = 0;
+    source.text = "profile web { capability, }\n";
+    source.fetches = 0;
+    RUN_UNTIL(source.fetches > 0);
+}
+
+Test(agent_reconciler, what_is_lost_comes_back_though_the_object_cannot_be_read)
+{
+    lose_while_fetch_fails(-EIO);
+}
+
+Test(agent_reconciler, what_is_lost_comes_back_though_the_object_is_invalid)
+{
+    lose_while_fetch_fails(-EINVAL);
+}
+
+Test(agent_reconciler, what_is_lost_comes_back_though_the_rollout_waits)
+{
+    lose_while_fetch_fails(-EAGAIN);
+}
+
+/* Nobody asks whether it is to come back. */
+Test(agent_reconciler, what_does_not_select_the_node_does_not_come_back)
+{
+    start_loaded();
+    record()->marker->selector = cJSON_CreateObject();
+    json_add_string(json_add_object(record()->marker->selector, "matchLabels"), "no", "such");
+    source.generation = 2;
+    source.fetch_error = -EIO;
+    look();
+    RUN_UNTIL(reason_is(REASON_FETCH_FAILED));
+    kernel_has(OBJECT, false);
+    source.fetches = 0;
+    RUN_UNTIL(source.fetches > 2);
+    cr_assert_eq(loads(), 0);
 }
 
 /* --- a kernel that is stuck --- */
