@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent_metrics.h"
 
+#include "agent/violation_series.h"
+
 static const double compile_buckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
 static const double load_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1, 10};
 
@@ -89,6 +91,7 @@ const struct metric_spec agent_metric_specs[AGENT_METRICS] = {
                     "those that no pod has, they are empty.",
             .type = METRIC_COUNTER,
             .labels = {"profile", "operation", "outcome", "namespace", "pod", "container"},
+            .max_series = VIOLATION_SERIES_MAX,
         },
     [METRIC_AUDIT_RECORDS] =
         {

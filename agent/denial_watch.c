@@ -9,6 +9,7 @@
 #include "agent/denial_status.h"
 #include "agent/denials.h"
 #include "agent/processes.h"
+#include "agent/violation_series.h"
 #include "lib/audit/record.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -40,6 +41,7 @@ struct denial_watch {
     struct denials *denials;
     struct denial_events *events;
     struct denial_log log;
+    struct violation_series *series;
     struct audit_record record;
     struct waiting *waiting, **waiting_end;
     size_t waiting_count;
@@ -157,7 +159,7 @@ static void count_metric(const struct denial_watch *watch, const struct pod_name
         who ? who->container : "",
     };
 
-    metrics_add(watch->options.metrics, METRIC_VIOLATIONS, 1, values);
+    violation_series_add(watch->series, values);
 }
 
 /* `who` is NULL for a process that is in no pod. */
@@ -351,6 +353,7 @@ struct denial_watch *denial_watch_new(const struct denial_watch_options *options
     watch->processes = processes_new(options->proc);
     watch->pods = options->pods ? pod_index_new(options->pods) : NULL;
     watch->denials = denials_new(&denials);
+    watch->series = violation_series_new(options->metrics);
     watch->events =
         denial_events_new(options->loop, watch->denials, options->events, options->records);
     watch->waiting_timer = loop_timer_new(options->loop, on_waiting_due, watch);
@@ -379,6 +382,7 @@ void denial_watch_free(struct denial_watch *watch)
         watch->waiting = next;
     }
     denials_free(watch->denials);
+    violation_series_free(watch->series);
     pod_index_free(watch->pods);
     processes_free(watch->processes);
     audit_record_done(&watch->record);

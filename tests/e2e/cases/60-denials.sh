@@ -108,6 +108,7 @@ test_a_kernel_without_audit_is_reported() {
 test_alerts_and_dashboard_are_about_metrics_that_the_programs_have() {
     local pages=$CLUSTER_DIR/pages
     mkdir -p "$pages"
+    read_only_profile e2e-metrics
     agent_metrics node-1 >"$pages/agent"
     curl -sf "http://127.0.0.1:$CONTROLLER_PORT/metrics" >"$pages/controller"
     tests/prometheus/run "$pages/agent" "$pages/controller"
