@@ -24,6 +24,7 @@ struct checker {
 struct job {
     struct checker *checker;
     check_fn fn;
+    compile_fn compiled;
     void *userdata;
 };
 
@@ -119,15 +120,39 @@ void checker_free(struct checker *checker)
     free(checker);
 }
 
-static void on_verdict(void *userdata, struct verdict *verdict)
+static struct job *begin(struct checker *checker, void *userdata)
 {
-    struct job *job = userdata;
+    struct job *job = xcalloc(1, sizeof(*job));
+
+    job->checker = checker;
+    job->userdata = userdata;
+    checker->waiting++;
+    return job;
+}
+
+static void end(struct job *job)
+{
     struct checker *checker = job->checker;
 
-    job->fn(job->userdata, verdict);
     free(job);
     if (--checker->waiting == 0)
         uv_stop(&checker->loop);
+}
+
+static void on_verdict(void *userdata, struct verdict *verdict)
+{
+    struct job *job = userdata;
+
+    job->fn(job->userdata, verdict);
+    end(job);
+}
+
+static void on_compiled(void *userdata, struct compiled *compiled, const struct error *err)
+{
+    struct job *job = userdata;
+
+    job->compiled(job->userdata, compiled, err);
+    end(job);
 }
 
 void checker_start(struct checker *checker, const struct policy_profile *profile, check_fn fn,
@@ -138,13 +163,19 @@ void checker_start(struct checker *checker, const struct policy_profile *profile
         .features = checker->features,
         .feature_count = checker->feature_count,
     };
-    struct job *job = xcalloc(1, sizeof(*job));
+    struct job *job = begin(checker, userdata);
 
-    job->checker = checker;
     job->fn = fn;
-    job->userdata = userdata;
-    checker->waiting++;
     check_start(&options, profile, on_verdict, job);
+}
+
+void checker_compile(struct checker *checker, const struct policy_profile *profile, compile_fn fn,
+                     void *userdata)
+{
+    struct job *job = begin(checker, userdata);
+
+    job->compiled = fn;
+    builder_start(checker->builder, profile, false, on_compiled, job);
 }
 
 void checker_wait(struct checker *checker)

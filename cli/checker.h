@@ -24,4 +24,7 @@ DEFINE_CLEANUP(struct checker *, checker_free)
 /* `fn` is called by checker_wait(); the profile is borrowed until then. */
 void checker_start(struct checker *checker, const struct policy_profile *profile, check_fn fn,
                    void *userdata);
+/* The compiled policy itself, for the first of the features. As above. */
+void checker_compile(struct checker *checker, const struct policy_profile *profile, compile_fn fn,
+                     void *userdata);
 void checker_wait(struct checker *checker);

@@ -5,6 +5,6 @@
 
 /* The subcommands, one file each. */
 extern const struct command command_status, command_describe, command_version, command_completion,
-    command_complete, command_lint, command_convert;
+    command_complete, command_lint, command_convert, command_denials, command_suggest;
 /* All of them in the order of --help, ended by NULL. */
 extern const struct command *const commands[];

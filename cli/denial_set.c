@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/values.h"
+#include "lib/audit/access.h"
 #include "lib/base/alloc.h"
 #include "lib/base/map.h"
 #include "lib/base/strv.h"
@@ -92,8 +93,10 @@ static bool has_pod(const cJSON *denial, const char *ns, const char *pod)
 
 static bool is_wanted(const struct denial_filter *filter, const cJSON *denial)
 {
-    return equal(filter->object, value_text(denial, "object")) &&
-           is_profile(filter->profile, value_text(denial, "profile")) &&
+    bool object = equal(filter->object, value_text(denial, "object"));
+    bool profile = is_profile(filter->profile, value_text(denial, "profile"));
+
+    return (filter->either ? object || profile : object && profile) &&
            (!filter->pod || has_pod(denial, filter->ns, filter->pod));
 }
 
@@ -228,32 +231,12 @@ cJSON *denial_set_json(const struct denial_set *set)
 
 /* --- for people ----------------------------------------------------------------------------- */
 
-static void add_part(struct buf *out, const cJSON *denial, const char *before, const char *key)
-{
-    const char *text = value_text(denial, key);
-
-    if (*text)
-        buf_addf(out, "%s%s", before, text);
-}
-
 char *denial_describe(const cJSON *denial)
 {
-    static const struct {
-        const char *before, *key;
-    } parts[] = {
-        {"", "operation"},      {" ", "name"},        {" ", "family"},
-        {" ", "socketType"},    {" ", "address"},     {" ", "bus"},
-        {" ", "path"},          {" ", "interface"},   {".", "member"},
-        {" ", "rlimit"},        {" to ", "value"},    {" -> ", "target"},
-        {" from ", "source"},   {" type ", "fsType"}, {" flags ", "flags"},
-        {" signal ", "signal"}, {" peer ", "peer"},   {" at ", "peerAddress"},
-        {" for ", "denied"},
-    };
     struct buf out = BUF_INIT(TEXT_MAX);
+    struct audit_access access;
 
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-        add_part(&out, denial, parts[i].before, parts[i].key);
-    if (*value_text(denial, "info"))
-        buf_addf(&out, " (%s)", value_text(denial, "info"));
+    if (audit_access_read(denial, &access))
+        audit_access_describe(&access, &out);
     return buf_take(&out);
 }

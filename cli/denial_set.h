@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/cleanup.h"
@@ -20,6 +21,7 @@ DEFINE_CLEANUP(struct denial_set *, denial_set_free)
 struct denial_filter {
     const char *object;  /* the AppArmorProfile */
     const char *profile; /* the kernel's name, or a parent of it */
+    bool either;         /* one of the two is enough */
     const char *ns;      /* the pod */
     const char *pod;
     const char *node;
@@ -36,5 +38,5 @@ int64_t denial_set_not_listed(const struct denial_set *set);
  */
 cJSON *denial_set_json(const struct denial_set *set);
 
-/* "open /etc/shadow for r", for people; the caller frees it. */
+/* "open of /etc/shadow for r", for people; the caller frees it. */
 char *denial_describe(const cJSON *denial);

@@ -14,28 +14,6 @@ bool term_has_colour(FILE *stream)
     return isatty(fileno(stream)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
-/* Bytes of the character that can be shown as it is, or 0. */
-static size_t shown(const char *text, size_t left)
-{
-    size_t len = utf8_sequence(text, left);
-    unsigned char first = (unsigned char) text[0];
-
-    if (len == 1)
-        return first >= 0x20 && first != 0x7f;
-    /* U+0080 to U+009F are controls, too. */
-    if (len == 2 && first == 0xc2 && (unsigned char) text[1] < 0xa0)
-        return 0;
-    /* Marks that turn the direction of what follows, and separators of lines: U+2028 to U+202E,
-     * U+2066 to U+2069. */
-    if (len == 3 && first == 0xe2) {
-        unsigned char second = (unsigned char) text[1], third = (unsigned char) text[2];
-        if ((second == 0x80 && third >= 0xa8 && third <= 0xae) ||
-            (second == 0x81 && third >= 0xa6 && third <= 0xa9))
-            return 0;
-    }
-    return len;
-}
-
 static size_t put_escape(FILE *stream, unsigned char c)
 {
     if (c == '\n' || c == '\t') {
@@ -53,7 +31,7 @@ static size_t put(FILE *stream, const char *text)
     size_t width = 0;
 
     for (size_t left = strlen(text); left > 0;) {
-        size_t len = shown(text, left);
+        size_t len = utf8_visible(text, left);
 
         if (len > 0 && stream)
             fwrite(text, 1, len, stream);

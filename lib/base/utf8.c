@@ -57,3 +57,22 @@ size_t utf8_cut(const char *text, size_t len, size_t max)
         cut--;
     return cut;
 }
+
+size_t utf8_visible(const char *text, size_t len)
+{
+    size_t size = utf8_sequence(text, len);
+    unsigned char first = (unsigned char) text[0];
+
+    if (size == 1)
+        return first >= 0x20 && first != 0x7f;
+    if (size == 2 && first == 0xc2 && (unsigned char) text[1] < 0xa0)
+        return 0;
+    if (size == 3 && first == 0xe2) {
+        unsigned char second = (unsigned char) text[1], third = (unsigned char) text[2];
+
+        if ((second == 0x80 && third >= 0xa8 && third <= 0xae) ||
+            (second == 0x81 && third >= 0xa6 && third <= 0xa9))
+            return 0;
+    }
+    return size;
+}

@@ -74,3 +74,15 @@ Test(utf8, cuts_between_characters)
     cr_assert_eq(utf8_cut(text, 5, 1), 1);
     cr_assert_eq(utf8_cut(text, 5, 0), 0);
 }
+
+Test(utf8, what_nobody_sees_is_not_visible)
+{
+    static const char *const hidden[] = {"\n",           "\x1b",         "\x7f",         "\xc2\x9b",
+                                         "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa6", "\xff"};
+
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        cr_assert_eq(utf8_visible(hidden[i], strlen(hidden[i])), 0, "%zu", i);
+    cr_assert_eq(utf8_visible("a", 1), 1);
+    cr_assert_eq(utf8_visible("ü", 2), 2);
+    cr_assert_eq(utf8_visible("…", 3), 3);
+}

@@ -77,6 +77,9 @@ Test(denial_set, filters_by_object_profile_pod_and_node)
     cr_assert_eq(count_of(&(struct denial_filter){.object = "web"}), 2);
     cr_assert_eq(count_of(&(struct denial_filter){.profile = "web"}), 2);
     cr_assert_eq(count_of(&(struct denial_filter){.profile = "webx"}), 1);
+    cr_assert_eq(count_of(
+                     &(struct denial_filter){.object = "web", .profile = "webx", .either = true}),
+                 3);
     cr_assert_eq(count_of(&(struct denial_filter){.ns = "d", .pod = "p2"}), 1);
     cr_assert_eq(count_of(&(struct denial_filter){.ns = "d", .pod = "p"}), 0);
     cr_assert_eq(count_of(&(struct denial_filter){.ns = "e", .pod = "p2"}), 0);
@@ -104,11 +107,7 @@ static void expect_described(const char *denial, const char *expected)
 
 Test(denial_set, says_what_was_tried)
 {
-    expect_described(SHADOW("3", "", ""), "open /etc/shadow for r");
-    expect_described(CHILD, "capable net_admin");
-    expect_described("{\"operation\":\"create\",\"family\":\"inet\",\"socketType\":\"raw\","
-                     "\"denied\":\"create\",\"info\":\"odd\"}",
-                     "create inet raw for create (odd)");
-    expect_described("{\"operation\":\"signal\",\"signal\":\"term\",\"peer\":\"unconfined\"}",
-                     "signal signal term peer unconfined");
+    expect_described(SHADOW("3", "", ""), "open of /etc/shadow for r");
+    expect_described(CHILD, "use of capability net_admin");
+    expect_described("{\"class\":7}", "");
 }
