@@ -22,6 +22,7 @@ struct node {
     bool enabled;  /* it has AppArmor */
     cJSON *labels; /* or NULL */
     struct report_list reports;
+    struct violations violations;
 };
 
 struct entry {
@@ -40,6 +41,7 @@ static void node_free(void *value)
 
     cJSON_Delete(node->labels);
     report_list_done(&node->reports);
+    violations_done(&node->violations);
     free(node);
 }
 
@@ -165,6 +167,14 @@ static void index_move_all(struct node_index *index, const char *name, const str
         index_move_share(index, entry, name, before, after);
 }
 
+static void tell_violations(void *userdata, const char *profile)
+{
+    const struct node_index *index = userdata;
+
+    if (map_has(index->profiles, profile))
+        index->changed(index->userdata, profile);
+}
+
 /* Lets `*after` take the place of the node called `name`. Takes over what it holds. */
 static void index_replace_node(struct node_index *index, const char *name, const struct node *after)
 {
@@ -176,6 +186,8 @@ static void index_replace_node(struct node_index *index, const char *name, const
         index_move_all(index, name, from, after);
     else
         index_move_reports(index, name, from, after);
+    if (from->violations.items != after->violations.items)
+        violations_compare(&from->violations, &after->violations, tell_violations, index);
 
     /* What passed from the one to the other must not be released with it. */
     if (before) {
@@ -183,6 +195,8 @@ static void index_replace_node(struct node_index *index, const char *name, const
             before->labels = NULL;
         if (before->reports.items == after->reports.items)
             before->reports = (struct report_list){0};
+        if (before->violations.items == after->violations.items)
+            before->violations = (struct violations){0};
         node_free(before);
     }
     if (after->exists || after->reported)
@@ -230,6 +244,8 @@ void node_index_set_report(struct node_index *index, const char *name, struct no
     node.enabled = report->enabled;
     node.reports = report->reports;
     report->reports = (struct report_list){0};
+    node.violations = report->violations;
+    report->violations = (struct violations){0};
     index_replace_node(index, name, &node);
     node_report_free(report);
 }
@@ -240,6 +256,7 @@ void node_index_remove_report(struct node_index *index, const char *name)
 
     node.reported = node.enabled = false;
     node.reports = (struct report_list){0};
+    node.violations = (struct violations){0};
     index_replace_node(index, name, &node);
 }
 
@@ -308,7 +325,11 @@ void node_index_each(const struct node_index *index, const char *profile, node_i
 
     while (entry && map_next(index->nodes, &position, &name, &node)) {
         const struct share share = node_share(entry, node);
-        const struct node_view view = {.name = name, .state = share.state, .report = share.report};
+        const struct node_view view = {
+            .name = name,
+            .state = share.state,
+            .report = share.report,
+            .violation = violations_find(&((const struct node *) node)->violations, profile)};
 
         if (((const struct node *) node)->exists)
             fn(userdata, &view);

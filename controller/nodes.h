@@ -19,7 +19,8 @@
  */
 struct node_index;
 
-/* The tally of a known profile has changed. Must not change the index. */
+/* The tally of a known profile, or what a node says of its violations, has changed. Must not change
+ * the index. */
 typedef void (*node_index_changed_fn)(void *userdata, const char *profile);
 
 struct node_index *node_index_new(node_index_changed_fn changed, void *userdata);
@@ -55,7 +56,8 @@ enum node_state node_index_state(const struct node_index *index, const char *pro
 struct node_view {
     const char *name;
     enum node_state state;
-    const struct report *report; /* or NULL */
+    const struct report *report;       /* or NULL */
+    const struct violation *violation; /* likewise */
 };
 typedef void (*node_index_each_fn)(void *userdata, const struct node_view *node);
 /* For each Node, in no order; `fn` must not change the index. */

@@ -250,6 +250,7 @@ struct node_report *node_report_new(struct report_pool *pool, const cJSON *statu
     report->enabled = apparmor && strcmp(apparmor, "Enabled") == 0;
     report->features = xstrdup(json_string(status, "featuresID"));
     report_list_init(&report->reports, pool, json_get(status, "profiles"));
+    violations_init(&report->violations, json_get(status, "violations"));
     return report;
 }
 
@@ -258,6 +259,7 @@ void node_report_free(struct node_report *report)
     if (!report)
         return;
     report_list_done(&report->reports);
+    violations_done(&report->violations);
     free(report->features);
     free(report);
 }

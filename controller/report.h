@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/violations.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json.h"
 #include "lib/base/strv.h"
@@ -59,6 +60,7 @@ struct node_report {
     bool enabled;   /* it has AppArmor */
     char *features; /* id of its kernel's; or NULL */
     struct report_list reports;
+    struct violations violations;
 };
 
 /* `status`: of the AppArmorNode, or NULL. To be freed before the pool. */

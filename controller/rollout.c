@@ -27,8 +27,8 @@ struct view {
     struct rollout_steps steps;
     struct policy_rollout published; /* of this revision; all zero: nothing yet */
     size_t chosen, loaded, failed;
-    int64_t max_failures;
-    int64_t since_ms; /* of the state, if it is what the status says */
+    int64_t denied; /* on those nodes, and on those that were there before: it never falls */
+    int64_t max_failures, max_denials;
 };
 
 static const char *revision_of(const struct view *view)
@@ -70,8 +70,25 @@ static void count_nodes(struct view *view)
            question->nodes[view->chosen].hash <= view->published.threshold) {
         view->loaded += question->nodes[view->chosen].state == NODE_LOADED;
         view->failed += question->nodes[view->chosen].state == NODE_FAILED;
+        view->denied += (int64_t) question->nodes[view->chosen].denied;
         view->chosen++;
     }
+}
+
+/* A node that leaves, or an agent that counts anew, does not undo what was seen. */
+static void remember_denied(struct view *view)
+{
+    const cJSON *old = view->question->old;
+    int64_t told = json_int(json_get(old, "denied"), 0);
+
+    if (is_for_this(view, json_string(old, "revision")) && told > view->denied)
+        view->denied = told;
+}
+
+static bool has_failed(const struct view *view)
+{
+    return view->question->refused || (int64_t) view->failed > view->max_failures ||
+           view->denied > view->max_denials;
 }
 
 static size_t waiting(const struct view *view)
@@ -234,12 +251,12 @@ static void go_on(struct view *view)
     const struct policy_rollout *published = &view->published;
 
     count_nodes(view);
+    remember_denied(view);
     if (is_for_this(view, published->previous))
         view->out->state = ROLLOUT_COMPLETE;
     else if (skips(view) && published->percent < COMPLETE_PERCENT)
         publish(view, COMPLETE_PERCENT, published->previous);
-    else if ((view->question->refused || (int64_t) view->failed > view->max_failures) &&
-             !tolerates_failures(view))
+    else if (has_failed(view) && !tolerates_failures(view))
         view->out->state = ROLLOUT_HALTED;
     else if (view->question->profile->rollout_paused && published->percent < COMPLETE_PERCENT)
         view->out->state = ROLLOUT_PAUSED;
@@ -301,6 +318,12 @@ static void add_halt(struct view *view)
 
     if (view->question->refused)
         (void) buf_add_string(message, ": the text does not compile, see condition Valid");
+    else if (view->denied > view->max_denials)
+        (void) buf_addf(message,
+                        ": the %zu chosen node%s refused %lld accesses by it, and "
+                        "spec.rollout.maxDenials is %lld",
+                        view->chosen, view->chosen == 1 ? " has" : "s have",
+                        (long long) view->denied, (long long) view->max_denials);
     else
         (void) buf_addf(message,
                         ": %zu of %zu chosen node%s failed, and spec.rollout.maxFailures is %lld",
@@ -373,6 +396,8 @@ static void add_status(struct view *view)
                  begun ? (int64_t) rollout_steps_number(&view->steps, published->percent) : 0);
     json_add_int(status, "steps", (int64_t) view->steps.count);
     json_add_int(status, "updated", (int64_t) view->question->updated);
+    if (view->max_denials != INT64_MAX)
+        json_add_int(status, "denied", view->denied);
     json_add_string(status, "since", clock_format(since(view, view->out->state), time));
     json_add_string(status, "message", buf_string(&view->out->message));
     view->out->status = status;
@@ -390,6 +415,7 @@ static void decide(struct view *view)
 
     rollout_steps_read(&view->steps, profile->rollout);
     view->max_failures = json_int(json_get(profile->rollout, "maxFailures"), 0);
+    view->max_denials = json_int(json_get(profile->rollout, "maxDenials"), INT64_MAX);
     if (question->count > 0)
         qsort(question->nodes, question->count, sizeof(*question->nodes), by_hash);
     if (there && is_for_this(view, found.revision)) {

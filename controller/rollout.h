@@ -34,6 +34,7 @@ struct rollout_node {
     uint64_t hash; /* with the profile's revision */
     const char *name;
     enum node_state state;
+    uint64_t denied; /* accesses refused by this revision */
 };
 
 struct rollout_question {

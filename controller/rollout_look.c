@@ -20,6 +20,12 @@ static bool is_selected(enum node_state state)
            state == NODE_FAILED;
 }
 
+/* What an earlier revision has refused says nothing of this one. */
+static uint64_t denied_by(const struct violation *violation, const char *revision)
+{
+    return violation && strcmp(violation->revision, revision) == 0 ? violation->denied : 0;
+}
+
 /* A lost node takes its place in the order when it is back; until then nobody waits for it. */
 static void gather(void *userdata, const struct node_view *view)
 {
@@ -35,6 +41,7 @@ static void gather(void *userdata, const struct node_view *view)
         .hash = policy_rollout_hash(view->name, gathering->revision),
         .name = view->name,
         .state = view->state,
+        .denied = denied_by(view->violation, gathering->revision),
     };
 }
 

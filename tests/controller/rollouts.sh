@@ -73,6 +73,8 @@ case_rollout() {
     rollout_steps "$r1" "$two" "$r2"
     rollout_halts "$r2" "$three" "$r3"
     rollout_rolls_back "$two" "$r2" "$r3"
+    rollout_halts_on_denials "$r2" 'profile paced { /four r, }'
+    rollout_rolls_back_again "$two" "$r2"
     rollout_ends "$two"
 }
 
@@ -149,6 +151,30 @@ rollout_halts() { # BEFORE TEXT REVISION
     fi
 }
 
+# denials NODE COUNT: what the node refuses by the text that is rolled out.
+denials() {
+    agent "$1" PATCH "/$1/status" merge-patch+json "$(jq -nc --arg revision "$(published .revision)" --arg now "$NOW" \
+        --argjson denied "$2" '{status: {violations: [{object: "paced", $revision, $denied, allowed: 0,
+            firstTime: $now, lastTime: $now}]}}')"
+}
+rollout_halts_on_denials() { # BEFORE TEXT
+    local first
+    paced "$2" "$(pace 3600 | jq -c '. + {maxDenials: 3}')"
+    eventually 10 published_is .revision "$(revision_of "$2")"
+    obey "$1"
+    eventually 10 rollout_is "Pausing 30 1"
+    first=$(chosen_nodes)
+    denials "$first" 3
+    if eventually 10 sh -c "'$KUBECTL' --kubeconfig='$DIR/admin.kubeconfig' get aap paced -o json | jq -e '.status.rollout | .denied == 3 and .state == \"Pausing\"'"; then
+        ok "denials are counted where that is asked for"
+    fi
+    denials "$first" 4
+    if eventually 10 rollout_is "Halted 30 1"; then
+        ok "and halt it"
+    fi
+    agent "$first" PATCH "/$first/status" merge-patch+json '{"status": {"violations": null}}'
+}
+
 rollout_rolls_back() { # TEXT REVISION GIVEN-UP
     paced "$1"
     eventually 10 published_is .revision "$2"
@@ -160,6 +186,13 @@ rollout_rolls_back() { # TEXT REVISION GIVEN-UP
     if eventually 10 kept_is '.metadata.labels["apparmor.io/revision"]' "$(revision_of 'profile paced { /one r, }') $3 $2"; then
         ok "and it is the newest text of the history again"
     fi
+}
+
+rollout_rolls_back_again() { # TEXT REVISION
+    paced "$1"
+    eventually 10 published_is .revision "$2"
+    obey "$2"
+    eventually 10 rollout_is "Complete 100 3"
 }
 
 rollout_ends() { # TEXT

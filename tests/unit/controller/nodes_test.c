@@ -369,6 +369,63 @@ Test(nodes, heartbeats_and_repeated_reports_tell_nobody)
     cr_assert_eq(changes, 0);
 }
 
+#define VIOLATION(object, denied)                                            \
+    "{'object':'" object "','revision':'r','denied':" denied ",'allowed':7," \
+    "'firstTime':'2026-01-01T00:00:00Z','lastTime':'2026-01-01T00:00:01Z'}"
+#define VIOLATIONS(list) "{'apparmor':'Enabled','profiles':[],'violations':[" list "]}"
+
+static void note_view(void *userdata, const struct node_view *node)
+{
+    *(struct violation *) userdata = node->violation ? *node->violation : (struct violation){0};
+}
+
+Test(nodes, violations_are_told_of_the_profile_that_they_are_about)
+{
+    static const struct {
+        const char *status;
+        int changes;
+        uint64_t denied; /* of profile a */
+    } steps[] = {
+        {VIOLATIONS(VIOLATION("b", "1")), 1, 0},
+        {VIOLATIONS(VIOLATION("b", "1") "," VIOLATION("a", "5")), 1, 5},
+        {VIOLATIONS(VIOLATION("a", "5") "," VIOLATION("b", "1")), 0, 5},
+        {VIOLATIONS(VIOLATION("a", "6") "," VIOLATION("b", "1")), 1, 6},
+        {VIOLATIONS(VIOLATION("a", "6") "," VIOLATION("b", "1") "," VIOLATION("none", "1")), 0, 6},
+        {VIOLATIONS(""), 2, 0},
+        {"{'apparmor':'Enabled','violations':[null,5,{},{'object':'a'},{'object':'a','revision':'r'"
+         ","
+         "'denied':'x','lastTime':'never'}]}",
+         0, 0},
+    };
+    _cleanup_(node_index_freep) struct node_index *index = NULL;
+    const struct profile_spec a = {.name = "a", .generation = 1, .revision = "r"};
+    const struct profile_spec b = {.name = "b", .generation = 1, .revision = "r"};
+    _cleanup_json_ cJSON *enabled = NULL;
+    int changes = 0;
+
+    alloc_init();
+    index = node_index_new(count_change, &changes);
+    node_index_set_profile(index, &a);
+    node_index_set_profile(index, &b);
+    node_index_set_node(index, "n", NULL);
+    enabled = json_of("{'apparmor':'Enabled'}");
+    set_report(index, "n", enabled);
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        _cleanup_json_ cJSON *status = json_of("%s", steps[i].status);
+        struct violation violation = {0};
+
+        changes = 0;
+        set_report(index, "n", status);
+        node_index_set_node(index, "n", NULL);
+        cr_assert_eq(changes, steps[i].changes, "%zu: %d", i, changes);
+        node_index_each(index, "a", note_view, &violation);
+        cr_assert_eq(violation.denied, steps[i].denied, "%zu", i);
+        cr_assert_eq(violation.allowed, steps[i].denied > 0 ? 7 : 0, "%zu", i);
+    }
+    node_index_remove_report(index, "n");
+    cr_assert_eq(node_index_reports(index), 0);
+}
+
 Test(nodes, reports_of_the_wrong_shape_are_passed_over)
 {
     static const char *const wrong[] = {

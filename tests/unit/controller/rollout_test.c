@@ -28,6 +28,7 @@ struct world {
         char name[16];
         char held[POLICY_REVISION_SIZE];
         bool fails, lost;
+        uint64_t denied;
     } nodes[NODES_MAX];
     size_t writes; /* of the annotation */
     bool refused, awaited;
@@ -115,7 +116,8 @@ static void look(struct world *world, struct rollout *ret)
             (struct rollout_node){.hash =
                                       policy_rollout_hash(world->nodes[i].name, world->revision),
                                   .name = world->nodes[i].name,
-                                  .state = state};
+                                  .state = state,
+                                  .denied = world->nodes[i].denied};
     }
     rollout_decide(&question, ret);
 }
@@ -311,6 +313,44 @@ Test(rollout, halts_on_failures_and_resumes)
     /* What has been mended is no failure. */
     fail_all(&world, false);
     assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+}
+
+static void deny(struct world *world, const char *revision, uint64_t count)
+{
+    for (size_t i = 0; i < world->count; i++)
+        world->nodes[i].denied = strcmp(world->nodes[i].held, revision) == 0 ? count : 0;
+}
+
+Test(rollout, halts_on_denials_only_when_asked_to)
+{
+    _cleanup_world_ struct world world;
+    _cleanup_free_ char *message = NULL;
+
+    world_init(&world, 8, STEPS);
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+    edit(&world, R2);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    deny(&world, R2, 3);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    json_add_int(world.spec, "maxDenials", 6);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    cr_assert_eq(json_int(json_get(world.status, "denied"), 0), 6);
+    deny(&world, R2, 4);
+    cr_assert_eq(run(&world, &message), ROLLOUT_HALTED);
+    cr_assert_eq(strncmp(message,
+                         "rollout halted at 25 %, step 1 of 3: the 2 chosen nodes have refused 8 "
+                         "accesses by it, and spec.rollout.maxDenials is 6; correct spec.policy",
+                         130),
+                 0, "%s", message);
+    /* An agent that counts anew, or a node that leaves, is no reason to go on. */
+    deny(&world, R2, 0);
+    world.now_ms += 3600000;
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    world.resume = xstrdup(R2);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    edit(&world, R3);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    cr_assert_eq(json_int(json_get(world.status, "denied"), -1), 0, "of this revision");
 }
 
 Test(rollout, is_rolled_back_by_the_previous_text_at_once)
