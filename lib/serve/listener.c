@@ -79,6 +79,9 @@ static int listener_bind(const struct addrinfo *info)
     /* A restart must not wait for the old connections' TIME_WAIT. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return -errno;
+    /* Connections inherit it: the head and the content of an answer are two writes, and the second
+     * would wait for the client's delayed acknowledgement, 40 ms. */
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (info->ai_family == AF_INET6)
         (void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0)

@@ -18,6 +18,15 @@ suite_namespaces() {
                 as admin create --dry-run=server -f "$(namespace_manifest "$key" "$level")"
         done
     done
+    for level in preferred required disabled; do
+        allowed "a Namespace may be created with apparmor.io/scheduling=$level" \
+            as admin create --dry-run=server -f "$(namespace_manifest scheduling "$level")"
+    done
+    for level in Required always; do
+        refused "$(by_policy $LEVELS_POLICY "apparmor\.io/scheduling=$level: the modes are")" \
+            "a Namespace may not be created with apparmor.io/scheduling=«$level»" \
+            as admin create --dry-run=server -f "$(namespace_manifest scheduling "$level")"
+    done
     as admin create -f "$(namespace_manifest enforce confined)" >/dev/null
     allowed 'a Namespace changes to another level' \
         as admin label --overwrite namespace admission-test apparmor.io/enforce=managed

@@ -19,7 +19,8 @@ if [[ ! -d $cache/$key ]]; then
     find "$cache" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
     work=$(mktemp -d "$cache/.build.XXXXXX")
     CGO_ENABLED=0 GOFLAGS='' GOWORK=off GOTOOLCHAIN=local nice -n 5 \
-        "$go" build -buildvcs=false -ldflags '-s -w' -o "$work/" ./apply ./denials ./fill ./follow >&2
+        "$go" build -buildvcs=false -ldflags '-s -w' -o "$work/" \
+        ./apply ./denials ./fill ./follow ./load ./webhook >&2
     mv -T "$work" "$cache/$key"
 fi
 printf '%s\n' "$cache/$key"

@@ -18,6 +18,10 @@ var AppArmorNodes = schema.GroupVersionResource{
 	Group: "apparmor.io", Version: "v1alpha1", Resource: "apparmornodes",
 }
 
+var AppArmorProfiles = schema.GroupVersionResource{
+	Group: "apparmor.io", Version: "v1alpha1", Resource: "apparmorprofiles",
+}
+
 // NewClient takes $KUBECONFIG, and no limit of requests per second: what is measured is the client.
 func NewClient() (dynamic.Interface, error) {
 	path := os.Getenv("KUBECONFIG")
