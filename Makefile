@@ -280,7 +280,7 @@ DEPS := gcc make git ccache pkg-config libcurl4-openssl-dev libcjson-dev libyaml
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
 	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates \
-	patchelf debian-archive-keyring xz-utils zstd
+	patch patchelf debian-archive-keyring xz-utils zstd
 # The programs alone: no tests, no demo.
 BUILD_DEPS := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev

@@ -277,7 +277,8 @@ static void print_text(const struct cli *cli, const cJSON *result)
     size_t max = cli->output == CLI_WIDE ? SIZE_MAX : ROWS_SHOWN;
 
     print_head(cli, result);
-    print_conditions(cli, json_get(result, "status"));
+    if (json_get(result, "status", "conditions"))
+        print_conditions(cli, json_get(result, "status"));
     if (cJSON_GetArraySize(problems) > 0)
         report_title(cli, "What is wrong");
     problems_print(problems, cli->out, cli->colour, max, max);
