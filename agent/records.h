@@ -29,7 +29,7 @@ struct record {
     bool announce;     /* that it leaves is news: it was loaded before this agent's eyes */
     bool file_changed; /* or may have been, since it was last read */
     bool releasing;    /* deleted or deselected: hands its names over and goes */
-    uint64_t told_ms;  /* when the details of what it waits for were last told */
+    uint64_t told_ms;  /* when the details of tasks that it waits for were last told */
     uint64_t lost_ms;  /* since when the kernel lacks what the label promises; 0: it does not */
     struct tasks_use learnt; /* left under null profiles, though it is enforced */
     struct repairs repairs;
