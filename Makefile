@@ -249,6 +249,11 @@ chart:
 	@mkdir -p build/chart
 	@"$$(tests/install/build.sh)"/helm package --destination build/chart deploy/helm/apparmor-operator 2>/dev/null
 
+# The pages of docs/ that are made of tables in the code; a test sees that they are.
+.PHONY: reference
+reference: $(BUILD)/tests/unit/controller/reasons_test
+	@WRITE_REFERENCE=1 tests/unit/run $^
+
 # --- the house ---------------------------------------------------------------
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -309,6 +314,7 @@ help:
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
 	@echo 'make lint       style and dependency rules; make format: clang-format'
+	@echo 'make reference  the pages of docs/ that are made of tables in the code'
 	@echo 'make install    to $$DESTDIR$$PREFIX; make clean'
 
 .SECONDARY:

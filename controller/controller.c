@@ -307,7 +307,9 @@ static int controller_connect(struct controller *controller,
     _cleanup_free_ char *agent = xasprintf("apparmor-controller/%s", options_version());
     const struct kube_client_options client = {.user_agent = agent,
                                                .qps = API_QPS,
-                                               .burst = API_BURST};
+                                               .burst = API_BURST,
+                                               .observe = controller_metrics_observe_request,
+                                               .userdata = controller->metrics};
     _cleanup_(kube_config_freep) struct kube_config *config = NULL;
     int r;
 

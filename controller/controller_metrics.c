@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/controller_metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/cleanup.h"
@@ -79,6 +80,32 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .name = "apparmor_controller_queue_depth",
             .help = "AppArmorProfiles that wait for a look or are being looked at.",
             .type = METRIC_GAUGE,
+        },
+    [METRIC_QUEUE_SECONDS] =
+        {
+            .name = "apparmor_controller_queue_duration_seconds",
+            .help = "How long an AppArmorProfile waits in the queue for a look.",
+            .type = METRIC_HISTOGRAM,
+            .buckets = reconcile_buckets,
+            .bucket_count = ARRAY_SIZE(reconcile_buckets),
+        },
+    [METRIC_API_REQUESTS] =
+        {
+            .name = "apparmor_controller_api_requests_total",
+            .help = "Requests to the API server, by verb (the HTTP method, or WATCH for each watch "
+                    "that was opened) and the answer's HTTP status; none: no answer came.",
+            .type = METRIC_COUNTER,
+            .labels = {"verb", "code"},
+        },
+    [METRIC_API_SECONDS] =
+        {
+            .name = "apparmor_controller_api_request_duration_seconds",
+            .help = "Time from sending a request to the API server to the end of its answer, by "
+                    "verb; of a watch, to its beginning.",
+            .type = METRIC_HISTOGRAM,
+            .labels = {"verb"},
+            .buckets = reconcile_buckets,
+            .bucket_count = ARRAY_SIZE(reconcile_buckets),
         },
     [METRIC_COMPILE_SECONDS] =
         {
@@ -255,6 +282,17 @@ void controller_metrics_remove_profile(struct metrics *metrics, const char *prof
 
         metrics_remove(metrics, METRIC_PROFILE_CONDITION, labels);
     }
+}
+
+void controller_metrics_observe_request(void *metrics, const char *verb, int http_status,
+                                        double seconds)
+{
+    char code[16] = "none";
+
+    if (http_status > 0)
+        (void) snprintf(code, sizeof(code), "%d", http_status);
+    metrics_add(metrics, METRIC_API_REQUESTS, 1, (const char *const[]){verb, code});
+    metrics_observe(metrics, METRIC_API_SECONDS, seconds, (const char *const[]){verb});
 }
 
 void controller_metrics_remove_profiles(struct metrics *metrics)

@@ -14,6 +14,9 @@ enum controller_metric {
     METRIC_ROLLOUT_WRITES,
     METRIC_RECONCILE_SECONDS,
     METRIC_QUEUE_DEPTH,
+    METRIC_QUEUE_SECONDS,
+    METRIC_API_REQUESTS,
+    METRIC_API_SECONDS,
     METRIC_COMPILE_SECONDS,
     METRIC_LEADER,
     METRIC_LEASE_FAILURES,
@@ -41,5 +44,8 @@ void controller_metrics_set_profile(struct metrics *metrics, const char *profile
 void controller_metrics_remove_profile(struct metrics *metrics, const char *profile);
 void controller_metrics_set_events(struct metrics *metrics,
                                    const struct kube_recorder_stats *stats);
+/* Of kube_client_options: `metrics` is a struct metrics. */
+void controller_metrics_observe_request(void *metrics, const char *verb, int http_status,
+                                        double seconds);
 /* Another replica tells of them now. */
 void controller_metrics_remove_profiles(struct metrics *metrics);

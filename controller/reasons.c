@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/policy/profile.h"
 
 static const char *const names[] = {
 #define REASON_NAME(symbol, reason, conditions, meaning, remedy) [REASON_##symbol] = (reason),
@@ -12,11 +11,15 @@ static const char *const names[] = {
 #undef REASON_NAME
 };
 
-/* Reasons of the agents (lib/compile/compile.h) and of lib/policy. A compile that ran out of time
- * or memory is not among them: another node may well manage. */
-static const char *const invalid[] = {
-    "CompileError",   "ForbiddenInclude", "InvalidPolicy",
-    "HostAttachment", "InvalidProfile",   POLICY_REASON_INVALID,
+enum speaks_of { OBJECT, NODE };
+
+static const struct {
+    const char *reason;
+    enum speaks_of of;
+} of_nodes[] = {
+#define NODE_REASON(reason, of, meaning, remedy) {reason, of},
+    NODE_REASONS(NODE_REASON)
+#undef NODE_REASON
 };
 
 const char *reason_name(enum reason reason)
@@ -35,8 +38,8 @@ enum reason reason_find(const char *name)
 
 bool reason_is_invalid(const char *reason)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(invalid); i++)
-        if (strcmp(invalid[i], reason) == 0)
-            return true;
+    for (size_t i = 0; i < ARRAY_SIZE(of_nodes); i++)
+        if (strcmp(of_nodes[i].reason, reason) == 0)
+            return of_nodes[i].of == OBJECT;
     return false;
 }

@@ -507,6 +507,13 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
     rollout_done(&look.rollout);
 }
 
+static void observe_wait(void *userdata, double seconds)
+{
+    const struct reconciler *reconciler = userdata;
+
+    metrics_observe(reconciler->options.metrics, METRIC_QUEUE_SECONDS, seconds, NULL);
+}
+
 /* --- life ------------------------------------------------------------------------ */
 
 struct reconciler *reconciler_new(const struct reconciler_options *options)
@@ -517,6 +524,7 @@ struct reconciler *reconciler_new(const struct reconciler_options *options)
         .max_delay_ms = RETRY_MAX_MS,
         .max_active = options->max_active ? options->max_active : DEFAULT_MAX_ACTIVE,
         .reconcile = reconcile,
+        .observe = observe_wait,
         .userdata = reconciler,
     };
 

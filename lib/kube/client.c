@@ -46,6 +46,8 @@ int kube_client_new(uv_loop_t *loop, struct kube_config *config,
     client->burst = options->burst > 0 ? options->burst : 1;
     client->tokens = client->burst;
     client->refilled_at = clock_monotonic_ms();
+    client->observe = options->observe;
+    client->userdata = options->userdata;
     TAILQ_INIT(&client->requests);
     TAILQ_INIT(&client->queue);
     LIST_INIT(&client->watches);

@@ -40,6 +40,10 @@ struct kube_client_options {
     size_t response_max;         /* bytes of a single object; 0: 8 MiB */
     double qps;                  /* 0: no limit of our own */
     unsigned burst;
+    /* For metrics, may be NULL: of each exchange its method, or WATCH for one that has been opened,
+     * the answer's HTTP status (0: none came), and how long it took. */
+    void (*observe)(void *userdata, const char *verb, int http_status, double seconds);
+    void *userdata;
 };
 
 /* The client keeps the config. */

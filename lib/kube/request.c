@@ -177,6 +177,14 @@ void request_again(struct kube_request *request, char *target)
     request_submit(request);
 }
 
+void client_observe(const struct kube_client *client, const char *verb, int http_status,
+                    uint64_t began_ms)
+{
+    if (client->observe)
+        client->observe(client->userdata, verb, http_status,
+                        (double) (clock_monotonic_ms() - began_ms) / 1000);
+}
+
 /* --- single objects --------------------------------------------------------------------------- */
 
 int request_collect(struct kube_request *request, const char *data, size_t len, struct error *err)
@@ -297,6 +305,7 @@ static void on_done(void *userdata, const struct transfer_result *result)
     request->transfer = NULL;
     request->state = REQUEST_OVER;
     client->active--;
+    client_observe(client, request->method, result->http_status, request->began_ms);
     if (!retry(request, result)) {
         if (result->err->code != 0)
             error_copy(&failure, result->err);
@@ -330,6 +339,7 @@ static void attempt(struct kube_request *request)
     /* One whose time went by in the queue fails in the ordinary way, at once. */
     options.timeout_ms = request->deadline > now ? request->deadline - now : 1;
     request->state = REQUEST_ACTIVE;
+    request->began_ms = now;
     request->attempts++;
     request->client->active++;
     buf_reset(&request->error_body);

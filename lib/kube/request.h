@@ -43,6 +43,7 @@ struct kube_request {
     char *body;
     uint64_t timeout_ms;
     uint64_t deadline;
+    uint64_t began_ms; /* the last attempt */
     unsigned attempts;
     bool reauthenticated;
 
@@ -92,6 +93,11 @@ struct kube_client {
     double qps, burst, tokens;
     uint64_t refilled_at;
     struct loop_timer *gate;
+    void (*observe)(void *userdata, const char *verb, int http_status, double seconds);
+    void *userdata;
 };
 
 void client_open_gate(struct kube_client *client);
+/* Since `began_ms`, by the monotonic clock. */
+void client_observe(const struct kube_client *client, const char *verb, int http_status,
+                    uint64_t began_ms);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/kube/decoder.h"
 #include "lib/kube/path.h"
 #include "lib/kube/request.h"
@@ -30,7 +31,7 @@ struct kube_watch {
     struct decoder_events events;
     char *target;
     const char *accept;
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, began_ms;
     struct error failure; /* an ERROR event, or what is wrong with the stream */
     struct buf error_body;
     bool reauthenticated;
@@ -153,6 +154,8 @@ static void on_opened(void *userdata, int http_status, const char *content_type)
 {
     struct kube_watch *watch = userdata;
 
+    if (watch->client)
+        client_observe(watch->client, "WATCH", http_status, watch->began_ms);
     if (http_status != 200)
         return;
     if (strncasecmp(content_type, "application/json", 16) != 0) {
@@ -255,6 +258,7 @@ static void start(struct kube_watch *watch)
         .userdata = watch,
     };
 
+    watch->began_ms = clock_monotonic_ms();
     watch->transfer = transfer_start(watch->client->transport, &options);
 }
 

@@ -22,9 +22,10 @@ struct kube_work {
     TAILQ_ENTRY(kube_work) link; /* in `waiting` */
     struct kube_workqueue *queue;
     char *key;
-    bool waiting; /* in line */
-    bool active;  /* being worked on */
-    bool again;   /* added meanwhile */
+    bool waiting;   /* in line */
+    uint64_t since; /* monotonic ms, when waiting */
+    bool active;    /* being worked on */
+    bool again;     /* added meanwhile */
     bool delayed;
     uint64_t due; /* monotonic ms, when delayed */
     unsigned failures;
@@ -100,6 +101,7 @@ static void enqueue(struct kube_work *work)
     if (work->waiting)
         return;
     work->waiting = true;
+    work->since = clock_monotonic_ms();
     TAILQ_INSERT_TAIL(&queue->waiting, work, link);
     queue->waiting_count++;
     schedule(queue);
@@ -118,6 +120,9 @@ static void on_run(void *userdata)
     work->active = true;
     queue->active_count++;
     schedule(queue);
+    if (queue->options.observe)
+        queue->options.observe(queue->options.userdata,
+                               (double) (clock_monotonic_ms() - work->since) / 1000);
     /* Last, as it may free the queue. */
     queue->options.reconcile(queue->options.userdata, work->key, work);
 }

@@ -36,6 +36,8 @@ struct kube_workqueue_options {
     uint64_t max_delay_ms;  /* 0: 5 min */
     unsigned max_active;    /* keys worked on at once; 0: 1 */
     kube_reconcile_fn reconcile;
+    /* For metrics, may be NULL: how long a key has waited when the work on it begins. */
+    void (*observe)(void *userdata, double seconds);
     void *userdata;
 };
 

@@ -30,7 +30,7 @@ struct policy_warnings {
 /* An explicit deny rule, which denies in mode Complain, too, and silently. */
 #define POLICY_WARNING_DENY "DenyInComplain"
 /* A rule of a kind that a kernel knows nothing of. */
-#define POLICY_WARNING_NOT_ENFORCED "NotEnforced"
+#define POLICY_WARNING_NOT_ENFORCED "RuleNotEnforced"
 
 void policy_warnings_done(struct policy_warnings *warnings);
 #define _cleanup_warnings_ _cleanup_(policy_warnings_done)

@@ -95,7 +95,7 @@ case_kernels() {
     has_kernel node-2 "$bare"
     warned kernels "line 2: signal rules are not enforced on nodes with kernel features ${bare:0:8} | line 3: dbus rules are not enforced by the kernel of any node" \
         "and on which nodes a rule is not"
-    if eventually 10 event_of kernels NotEnforced; then ok "an Event tells, too"; fi
+    if eventually 10 event_of kernels RuleNotEnforced; then ok "an Event tells, too"; fi
     policy kernels $'profile kernels {\n  deny /a r,\n}\n' '{"mode": "Complain"}'
     warned kernels 'line 2: an explicit deny rule is enforced in mode Complain, too, without a record: make it `audit deny` to see what it would deny' \
         "so is a deny rule in mode Complain"
