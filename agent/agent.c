@@ -35,6 +35,8 @@
 #define TABLE_DELAY_MS 1000
 /* From a change to the giving back of the memory that it took. */
 #define TRIM_DELAY_MS 2000
+/* Until the status is published for the first time, that is looked for. */
+#define FEATURES_RETRY_MS 1000
 
 struct agent {
     struct agent_options options;
@@ -67,6 +69,7 @@ struct agent {
     struct node *node;
     struct publisher *publisher;
     struct features_publisher *features; /* once there is a compiler */
+    struct loop_timer *features_timer;   /* until then */
     struct profile_events *events;
     struct node_pods *pods;
     struct confinement_check *confinement; /* nothing without a usable kernel, as the pods */
@@ -193,23 +196,24 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
 }
 
 /* Once the status says which features there are: their text. */
-static void publish_features(struct agent *agent)
+static void publish_features(void *userdata)
 {
-    const struct compiler *compiler;
+    struct agent *agent = userdata;
+    const struct compiler *compiler = NULL;
 
-    if (agent->features || !agent->reconciler || !publisher_has_published(agent->publisher))
-        return;
-    compiler = builder_compiler(agent->host.builder);
+    if (publisher_has_published(agent->publisher))
+        compiler = builder_compiler(agent->host.builder);
     if (compiler)
         agent->features =
             features_publisher_new(agent->client, agent->options.ns, compiler_features(compiler));
+    else
+        loop_timer_start(agent->features_timer, FEATURES_RETRY_MS);
 }
 
 static void on_answered(void *userdata)
 {
-    struct agent *agent = userdata;
+    const struct agent *agent = userdata;
 
-    publish_features(agent);
     if (agent->reconciler)
         agent_reconciler_labels_changed(agent->reconciler);
 }
@@ -442,8 +446,10 @@ static void start_node(void *userdata)
     fill_host(agent, kernel);
     start_reconciler(agent);
     start_source(agent);
-    if (agent->client)
+    if (agent->client) {
         start_confinement(agent);
+        loop_timer_start(agent->features_timer, FEATURES_RETRY_MS);
+    }
     if (!agent->options.once)
         start_denials(agent);
     if (agent->pods)
@@ -567,6 +573,7 @@ int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finish
     look_at_self(agent);
     agent->kernel_timer = loop_timer_new(loop, start_node, agent);
     agent->trim_timer = loop_timer_new(loop, on_trim, agent);
+    agent->features_timer = loop_timer_new(loop, publish_features, agent);
     r = options->manifests ? open_folder(agent, err) : connect_cluster(agent, err);
     if (r == 0)
         r = start_server(agent, err);
@@ -590,6 +597,7 @@ bool agent_free(struct agent *agent)
     health_free(agent->health);
     loop_timer_free(agent->kernel_timer);
     loop_timer_free(agent->trim_timer);
+    loop_timer_free(agent->features_timer);
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */
     host_leave_kernel(&agent->host);

@@ -29,7 +29,8 @@
 struct reconciler {
     struct reconciler_options options;
     struct kube_workqueue *queue;
-    struct map *records; /* of struct record */
+    struct map *records;  /* of struct record */
+    bool told_definition; /* that it is old */
 };
 
 /* What is remembered of a profile between two looks. */
@@ -42,6 +43,12 @@ struct record {
      */
     cJSON *written;
     char *written_version;
+    /*
+     * A status of which the server has dropped fields, as a definition older than this program
+     * does, and what it has kept: where that is still there, what was meant is compared with.
+     * Otherwise the same would be written for ever.
+     */
+    cJSON *meant, *kept;
     char *awaited;       /* version with other finalizers, likewise; nothing is done before */
     struct write *write; /* under way, or NULL */
     char *uid;           /* whose what follows is; NULL before the first look */
@@ -99,12 +106,20 @@ static void record_forget_written(struct record *record)
     record->written_version = NULL;
 }
 
+static void record_forget_meant(struct record *record)
+{
+    cJSON_Delete(record->meant);
+    cJSON_Delete(record->kept);
+    record->meant = record->kept = NULL;
+}
+
 static void record_free(void *value)
 {
     struct record *record = value;
 
     write_free(record->write);
     record_forget_written(record);
+    record_forget_meant(record);
     free(record->awaited);
     free(record->uid);
     free(record);
@@ -171,8 +186,29 @@ static enum kube_outcome write_failed(const char *profile, const struct error *e
     return KUBE_RETRY;
 }
 
-static void status_written(struct write *write, struct record *record, const char *version)
+static void compare_with_meant(const struct write *write, struct record *record,
+                               const cJSON *status)
 {
+    struct reconciler *reconciler = write->reconciler;
+
+    record_forget_meant(record);
+    if (json_equal(status, write->status))
+        return;
+    record->meant = cJSON_Duplicate(write->status, true);
+    record->kept = cJSON_Duplicate(status, true);
+    if (!reconciler->told_definition)
+        log_warn("the API server drops fields of the status: its definition of AppArmorProfiles is "
+                 "older than this program; apply the CRDs of this release (crds/)",
+                 "profile", write->profile);
+    reconciler->told_definition = true;
+}
+
+static void status_written(struct write *write, struct record *record,
+                           const struct kube_object *object)
+{
+    const char *version = kube_object_resource_version(object);
+
+    compare_with_meant(write, record, json_get(kube_object_json(object), "status"));
     log_written(write->profile, write->status);
     record->news = write->news;
     record->written = TAKE_PTR(write->status);
@@ -208,7 +244,7 @@ static void write_done(void *userdata, struct kube_object *object, const struct 
     } else {
         tell(write, object);
         if (write->status)
-            status_written(write, record, kube_object_resource_version(object));
+            status_written(write, record, object);
         else
             metadata_written(write, record, kube_object_resource_version(object));
         reconciler_observed(reconciler,
@@ -330,6 +366,7 @@ static void record_know(struct record *record, const struct kube_object *profile
 {
     if (record->uid && strcmp(record->uid, kube_object_uid(profile)) == 0)
         return;
+    record_forget_meant(record);
     free(record->uid);
     record->uid = xstrdup(kube_object_uid(profile));
     record->news = good_news_of(status);
@@ -410,14 +447,22 @@ static void look_at_rollout(struct look *look)
         rollout_look(&sources, &subject, look->began_ms, &look->rollout);
 }
 
+/* The status that there is, as far as it is known, or was meant to be. */
+static const cJSON *status_of(const struct record *record, const cJSON *shown)
+{
+    if (record->written)
+        return record->written;
+    return record->kept && json_equal(record->kept, shown) ? record->meant : shown;
+}
+
 static void look_init(struct look *look)
 {
     const struct reconciler_options *options = &look->reconciler->options;
     const cJSON *json = kube_object_json(look->profile);
 
     look->began_ms = clock_monotonic_ms();
-    look->old = look->record->written ? look->record->written : json_get(json, "status");
-    record_know(look->record, look->profile, look->old);
+    record_know(look->record, look->profile, json_get(json, "status"));
+    look->old = status_of(look->record, json_get(json, "status"));
     profile_spec_read(&look->spec, json);
     if (look->spec.deleting)
         look->opinion = opinion_of(look->old);
