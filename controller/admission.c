@@ -21,6 +21,8 @@
 #define CONNECTIONS_MAX 512
 /* Calls that wait hold a connection each. */
 #define WAITING_MAX 64
+/* Of all calls that have no answer yet. */
+#define VALUES_MAX (2 * ADMISSION_VALUES_MAX)
 
 #define OUTCOME_ALLOWED "allowed"
 #define OUTCOME_WARNED "warned"
@@ -51,6 +53,7 @@ struct admission {
     struct server *server;
     LIST_HEAD(, admission_call) waiting;
     size_t waiting_count;
+    size_t values; /* in memory for calls */
 };
 
 /* --- one call --------------------------------------------------------------------- */
@@ -77,6 +80,7 @@ static void call_stop_waiting(struct admission_call *call)
 static void call_free(struct admission_call *call)
 {
     call_stop_waiting(call);
+    call->route->admission->values -= call->review.values;
     admission_review_done(&call->review);
     free(call);
 }
@@ -171,6 +175,12 @@ static void handle(void *userdata, struct server_request *request, const char *b
         refuse_request(route, began_ns, request, 400, error_message(&err));
         return;
     }
+    if (route->admission->values + review.values > VALUES_MAX) {
+        admission_review_done(&review);
+        refuse_request(route, began_ns, request, 503, "too much is asked at once: try again");
+        return;
+    }
+    route->admission->values += review.values;
     call = xcalloc(1, sizeof(*call));
     call->route = route;
     call->request = request;

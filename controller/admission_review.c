@@ -61,9 +61,14 @@ static int read_request(struct admission_review *review, struct error *err)
 int admission_review_parse(const char *text, size_t len, struct admission_review *ret,
                            struct error *err)
 {
-    _cleanup_admission_review_ struct admission_review review = {0};
-    int r = json_parse(text, len, &review.root, err);
+    _cleanup_admission_review_ struct admission_review review = {
+        .values = json_count_values(text, len),
+    };
+    int r;
 
+    if (review.values > ADMISSION_VALUES_MAX)
+        return error_set(err, -EINVAL, "the body has more than %d values", ADMISSION_VALUES_MAX);
+    r = json_parse(text, len, &review.root, err);
     if (r < 0)
         return error_wrap(err, "the body");
     r = read_request(&review, err);

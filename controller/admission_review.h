@@ -25,7 +25,12 @@ struct admission_review {
     const cJSON *groups;       /* or NULL */
     const cJSON *object, *old; /* objects, or NULL */
     bool dry_run;
+    size_t values; /* that are kept in memory for it */
 };
+
+/* A value takes some 80 bytes, its text as few as two. No object that an API server takes has so
+ * many. */
+#define ADMISSION_VALUES_MAX 500000
 
 /* -EINVAL says what the text lacks. */
 _must_check_ int admission_review_parse(const char *text, size_t len, struct admission_review *ret,

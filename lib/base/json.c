@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/map.h"
 
 static const cJSON *json_walk(const cJSON *json, va_list keys)
 {
@@ -74,6 +75,22 @@ static char *json_without_nul(const char *text, size_t len)
     return copy;
 }
 
+size_t json_count_values(const char *text, size_t len)
+{
+    bool quoted = false;
+    size_t count = 1;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"')
+            quoted = !quoted;
+        else if (quoted && text[i] == '\\')
+            i++;
+        else if (!quoted && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
+            count++;
+    }
+    return count;
+}
+
 static bool json_blank(const char *from, const char *end)
 {
     for (; from < end; from++)
@@ -112,17 +129,22 @@ char *json_print(const cJSON *json)
     return text;
 }
 
-static bool json_covers(const cJSON *a, const cJSON *b)
+/*
+ * From these members on, in any order. Each pair is compared once: twice at each level would double
+ * the time with each, and looking members up one by one is too slow where there are many.
+ */
+static bool json_equal_unordered(const cJSON *x, const cJSON *y)
 {
-    const cJSON *item;
+    _cleanup_(map_freep) struct map *others = map_new(NULL);
+    bool equal = true;
 
-    cJSON_ArrayForEach(item, a)
-    {
-        const cJSON *other = cJSON_GetObjectItemCaseSensitive(b, item->string);
-        if (!other || !json_equal(item, other))
-            return false;
+    for (; y; y = y->next)
+        map_set(others, y->string, (void *) y);
+    for (; x && equal; x = x->next) {
+        const cJSON *other = map_take(others, x->string);
+        equal = other && json_equal(x, other);
     }
-    return true;
+    return equal && map_size(others) == 0;
 }
 
 /* Objects are mostly written in the same order by the same writer: no look-ups then. */
@@ -133,9 +155,7 @@ static bool json_equal_members(const cJSON *a, const cJSON *b)
     for (; x && y && strcmp(x->string, y->string) == 0; x = x->next, y = y->next)
         if (!json_equal(x, y))
             return false;
-    if (!x || !y)
-        return x == y;
-    return json_covers(a, b) && json_covers(b, a);
+    return x && y ? json_equal_unordered(x, y) : x == y;
 }
 
 bool json_equal(const cJSON *a, const cJSON *b)

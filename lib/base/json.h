@@ -33,6 +33,8 @@ bool json_bool(const cJSON *json, bool fallback);
  * -EINVAL names the offset.
  */
 _must_check_ int json_parse(const char *text, size_t len, cJSON **ret, struct error *err);
+/* How many values the text may hold, at most: each takes far more memory than its text. */
+size_t json_count_values(const char *text, size_t len);
 /* Compact text; the caller frees it. */
 char *json_print(const cJSON *json);
 /* Equal content, keys in any order; NULL equals only NULL. */

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
@@ -82,6 +83,63 @@ Test(json, an_escaped_nul_cuts_no_string)
     cr_assert_str_eq(cJSON_GetArrayItem(json, 1)->valuestring, "a\\u0000b");
     cr_assert_str_eq(cJSON_GetArrayItem(json, 2)->valuestring, "a\\\xef\xbf\xbd"
                                                                "b");
+}
+
+/* Objects within objects, whose members come in this order or the other. */
+static cJSON *nested(int depth, bool forward)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    for (int i = 0; i < depth; i++) {
+        cJSON *outer = cJSON_CreateObject();
+
+        json_add_int(outer, "first", 1);
+        if (!forward)
+            json_add_int(outer, "z", i);
+        json_add(outer, "inner", object);
+        if (forward)
+            json_add_int(outer, "z", i);
+        object = outer;
+    }
+    return object;
+}
+
+Test(json, equality_of_what_is_nested_takes_no_longer_with_each_level, .timeout = 20)
+{
+    _cleanup_json_ cJSON *a = nested(200, true), *b = nested(200, false), *c = nested(199, false);
+
+    cr_assert(json_equal(a, b));
+    cr_assert_not(json_equal(a, c));
+}
+
+Test(json, equality_of_many_members_in_another_order_is_quick, .timeout = 20)
+{
+    _cleanup_json_ cJSON *a = cJSON_CreateObject(), *b = cJSON_CreateObject();
+
+    for (int i = 0; i < 300000; i++) {
+        char key[16];
+
+        (void) snprintf(key, sizeof(key), "%d", i);
+        json_add_int(a, key, i);
+        (void) snprintf(key, sizeof(key), "%d", 299999 - i);
+        json_add_int(b, key, 299999 - i);
+    }
+    cr_assert(json_equal(a, b));
+}
+
+Test(json, values_are_counted_without_parsing)
+{
+    static const struct {
+        const char *text;
+        size_t count;
+    } cases[] = {
+        {"1", 1},    {"[1,2]", 3}, {"{\"a\":1,\"b\":[{}]}", 5}, {"\"a,[{\"", 1}, {"[\"\\\",\"]", 2},
+        {"\"\\", 1}, {"", 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        cr_assert_eq(json_count_values(cases[i].text, strlen(cases[i].text)), cases[i].count, "%s",
+                     cases[i].text);
 }
 
 Test(json, equality_ignores_the_order_of_keys_alone)

@@ -7,6 +7,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/base64.h"
+#include "lib/base/buf.h"
 #include "lib/base/utf8.h"
 
 TestSuite(admission_review, .init = alloc_init);
@@ -35,6 +36,21 @@ Test(admission_review, what_is_asked_is_read)
     cr_assert(review.object && !review.old && review.dry_run);
     cr_assert(admission_review_in_group(&review, "b"));
     cr_assert_not(admission_review_in_group(&review, "c"));
+}
+
+/* Some bytes of text become eighty of memory. */
+Test(admission_review, more_values_than_any_object_has_are_refused)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(8 * 1024 * 1024);
+    _cleanup_error_ struct error err = {0};
+    struct admission_review review;
+
+    cr_assert_eq(buf_add_string(&text, HEAD "{\"uid\":\"u\",\"object\":{\"x\":[0"), 0);
+    for (size_t i = 0; i < ADMISSION_VALUES_MAX; i++)
+        cr_assert_eq(buf_add_string(&text, ",0"), 0);
+    cr_assert_eq(buf_add_string(&text, "]}}}"), 0);
+    cr_assert_eq(admission_review_parse(buf_string(&text), text.len, &review, &err), -EINVAL);
+    cr_assert_not_null(strstr(error_message(&err), "values"), "%s", error_message(&err));
 }
 
 Test(admission_review, what_is_none_is_refused)
