@@ -175,6 +175,18 @@ static void tell_violations(void *userdata, const char *profile)
         index->changed(index->userdata, profile);
 }
 
+/* Of a Node that is there: no other's count. */
+static void compare_violations(struct node_index *index, const struct node *before,
+                               const struct node *after)
+{
+    static const struct violations none;
+    const struct violations *was = before->exists ? &before->violations : &none;
+    const struct violations *is = after->exists ? &after->violations : &none;
+
+    if (was->items != is->items)
+        violations_compare(was, is, tell_violations, index);
+}
+
 /* Lets `*after` take the place of the node called `name`. Takes over what it holds. */
 static void index_replace_node(struct node_index *index, const char *name, const struct node *after)
 {
@@ -186,8 +198,7 @@ static void index_replace_node(struct node_index *index, const char *name, const
         index_move_all(index, name, from, after);
     else
         index_move_reports(index, name, from, after);
-    if (from->violations.items != after->violations.items)
-        violations_compare(&from->violations, &after->violations, tell_violations, index);
+    compare_violations(index, from, after);
 
     /* What passed from the one to the other must not be released with it. */
     if (before) {
@@ -334,6 +345,22 @@ void node_index_each(const struct node_index *index, const char *profile, node_i
         if (((const struct node *) node)->exists)
             fn(userdata, &view);
     }
+}
+
+struct violation_sum node_index_violations(const struct node_index *index, const char *profile)
+{
+    const struct entry *entry = map_get(index->profiles, profile);
+    struct violation_sum sum = {0};
+    size_t position = 0;
+    void *value;
+
+    while (entry && map_next(index->nodes, &position, NULL, &value)) {
+        const struct node *node = value;
+
+        if (node->exists && node->violations.len > 0)
+            violation_sum_add(&sum, &node->violations, profile, entry->revision);
+    }
+    return sum;
 }
 
 size_t node_index_nodes(const struct node_index *index)

@@ -5,6 +5,7 @@
 
 #include "controller/profiles.h"
 #include "controller/tally.h"
+#include "controller/violation_sum.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/json.h"
 
@@ -12,7 +13,8 @@
  * What is known of all nodes and profiles, kept up to date from informer events: per profile a
  * tally. Events may come in any order, as those of three informers do.
  *
- *   a node's report changes      O(entries of the report)
+ *   a node's report changes      O(entries of the report); a change of its violations alone leaves
+ *                                the tally as it is, and is told of as a change of it
  *   a node's labels change,
  *   it comes or goes             O(profiles)
  *   a profile's spec changes     O(nodes)
@@ -63,6 +65,9 @@ typedef void (*node_index_each_fn)(void *userdata, const struct node_view *node)
 /* For each Node, in no order; `fn` must not change the index. */
 void node_index_each(const struct node_index *index, const char *profile, node_index_each_fn fn,
                      void *userdata);
+
+/* What the cluster's Nodes say of the revision that the profile has now. In time for all nodes. */
+struct violation_sum node_index_violations(const struct node_index *index, const char *profile);
 
 size_t node_index_nodes(const struct node_index *index);
 size_t node_index_profiles(const struct node_index *index);

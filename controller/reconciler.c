@@ -34,6 +34,9 @@ struct reconciler {
 };
 
 /* What is remembered of a profile between two looks. */
+/* Between two writes of a status that differs in its counts of violations alone. */
+#define COUNTS_INTERVAL_MS 60000
+
 struct record {
     bool wrote;
     uint64_t wrote_ms; /* monotonic, when the last write began */
@@ -410,6 +413,19 @@ static void look_done(const struct look *look, uint64_t again_ms)
     finish(look->reconciler, look->work, look->began_ms, again_after(again_ms));
 }
 
+/* Counts that have gone on are written now and then: nodes tell of theirs each at its own time. */
+static uint64_t time_to_hold_counts(const struct look *look, const cJSON *patch)
+{
+    uint64_t since = look->began_ms - look->record->wrote_ms;
+    const cJSON *counts = json_get(patch, ROLLUP_VIOLATIONS);
+
+    if (!cJSON_IsObject(counts) || counts != patch->child || counts->next ||
+        !json_get(look->old, ROLLUP_VIOLATIONS) || !look->record->wrote ||
+        since >= COUNTS_INTERVAL_MS)
+        return 0;
+    return COUNTS_INTERVAL_MS - since;
+}
+
 static void reconcile_status(const struct look *look)
 {
     const struct rollup rollup = {.profile = &look->spec,
@@ -417,13 +433,20 @@ static void reconcile_status(const struct look *look)
                                   .holders = look->spec.deleting ? &look->holders : NULL,
                                   .rollout = look->rolls_out ? &look->rollout : NULL,
                                   .opinion = &look->opinion,
+                                  .violations =
+                                      node_index_violations(look->reconciler->options.index,
+                                                            look->spec.name),
                                   .old = look->old,
                                   .now_ms = clock_realtime_ms()};
+    uint64_t hold_ms;
     _cleanup_json_ cJSON *status = rollup_status(&rollup), *patch = merge_patch(look->old, status);
 
     controller_metrics_set_profile(look->reconciler->options.metrics, look->spec.name, look->tally,
                                    status);
-    if (patch && may_write(look->reconciler))
+    hold_ms = patch ? time_to_hold_counts(look, patch) : 0;
+    if (hold_ms > 0)
+        look_done(look, again_ms(look) > 0 && again_ms(look) < hold_ms ? again_ms(look) : hold_ms);
+    else if (patch && may_write(look->reconciler))
         write_status(look, write_new(look, TAKE_PTR(status)), TAKE_PTR(patch));
     else
         look_done(look, again_ms(look));

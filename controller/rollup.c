@@ -304,6 +304,14 @@ static void rollup_add_rollout(cJSON *status, const struct rollup *rollup)
         json_add(status, "rollout", cJSON_Duplicate(json, true));
 }
 
+static void rollup_add_violations(cJSON *status, const struct rollup *rollup)
+{
+    cJSON *json = violation_sum_json(&rollup->violations);
+
+    if (json)
+        json_add(status, ROLLUP_VIOLATIONS, json);
+}
+
 cJSON *rollup_status(const struct rollup *rollup)
 {
     cJSON *status = cJSON_CreateObject();
@@ -315,6 +323,7 @@ cJSON *rollup_status(const struct rollup *rollup)
     rollup_add_nodes(status, rollup->tally);
     rollup_add_failures(status, rollup->tally);
     rollup_add_rollout(status, rollup);
+    rollup_add_violations(status, rollup);
     if (rollup->opinion)
         opinion_add(status, rollup->opinion);
     rollup_add_conditions(status, rollup);

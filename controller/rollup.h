@@ -8,6 +8,7 @@
 #include "controller/profiles.h"
 #include "controller/rollout.h"
 #include "controller/tally.h"
+#include "controller/violation_sum.h"
 #include "lib/base/json.h"
 
 /*
@@ -28,16 +29,20 @@
 struct rollup {
     const struct profile_spec *profile;
     const struct tally *tally;
-    const struct holders *holders; /* of one that is being deleted; may be NULL */
-    const struct rollout *rollout; /* of one that is valid and not being deleted; or NULL */
-    const struct opinion *opinion; /* the controller's own; may be NULL */
-    const cJSON *old;              /* the status that the object has, or NULL */
-    int64_t now_ms;                /* since the epoch */
+    const struct holders *holders;   /* of one that is being deleted; may be NULL */
+    const struct rollout *rollout;   /* of one that is valid and not being deleted; or NULL */
+    const struct opinion *opinion;   /* the controller's own; may be NULL */
+    struct violation_sum violations; /* of the present revision */
+    const cJSON *old;                /* the status that the object has, or NULL */
+    int64_t now_ms;                  /* since the epoch */
 };
 
 /* Failures that status lists, and nodes that a message names. */
 #define ROLLUP_FAILURES_MAX 10
 #define ROLLUP_NAMES_MAX 3
+
+/* The field of status with counts that change all the time where policy is met all the time. */
+#define ROLLUP_VIOLATIONS "violations"
 
 /* The caller owns the status. Equal input but for `now_ms` gives an equal status when `old` is what
  * it gave before. */

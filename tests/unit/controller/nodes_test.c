@@ -97,6 +97,15 @@ static cJSON *random_entry(void)
                    pick(reasons, ARRAY_SIZE(reasons)), (int) clock_random_below(2));
 }
 
+static cJSON *random_violation(void)
+{
+    return json_of("{'object':'p-%d','revision':'r%d','denied':%d,'allowed':%d,"
+                   "'lastTime':'2026-01-01T00:00:0%dZ'}",
+                   (int) clock_random_below(PROFILES + 1), (int) clock_random_below(3),
+                   (int) clock_random_below(3), (int) clock_random_below(2),
+                   (int) clock_random_below(3));
+}
+
 static cJSON *random_report(const cJSON *before)
 {
     cJSON *report = json_of("{'apparmor':'%s'}", clock_random_below(5) ? "Enabled" : "Disabled");
@@ -111,6 +120,14 @@ static cJSON *random_report(const cJSON *before)
     }
     for (uint64_t i = clock_random_below(4); i > 0; i--)
         json_append(profiles, random_entry());
+    entry = json_get(before, "violations");
+    if (entry && clock_random_below(2)) {
+        json_add(report, "violations", cJSON_Duplicate(entry, true));
+    } else {
+        profiles = json_add_array(report, "violations");
+        for (uint64_t i = clock_random_below(4); i > 0; i--)
+            json_append(profiles, random_violation());
+    }
     return report;
 }
 
@@ -223,6 +240,7 @@ static cJSON *status_of(const struct node_index *index, const struct profile_spe
     struct holders holders;
     struct rollup rollup = {.profile = profile,
                             .tally = node_index_tally(index, profile->name),
+                            .violations = node_index_violations(index, profile->name),
                             .holders = &holders};
     struct profile_spec deleting = *profile;
     cJSON *status = rollup_status(&rollup);
