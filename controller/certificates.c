@@ -114,14 +114,19 @@ static void take_step(struct certificates *certificates, const struct kube_objec
 
 /* --- what is served ------------------------------------------------------------------------- */
 
-static void show_expiry(const struct certificates *certificates, const char *cert)
+static void tell_facts(const struct certificates *certificates, const char *cert)
 {
-    const struct strv none = {0};
     struct certificate_facts facts;
 
-    if (certificate_read(cert, &none, &facts, NULL) == 0)
-        metrics_set(certificates->options.metrics, METRIC_CERTIFICATE_EXPIRY,
-                    (double) facts.not_after_ms / 1000, NULL);
+    if (certificate_read(cert, certificates->options.hosts, &facts, NULL) < 0)
+        return;
+    metrics_set(certificates->options.metrics, METRIC_CERTIFICATE_EXPIRY,
+                (double) facts.not_after_ms / 1000, NULL);
+    /* Ours is renewed for that, in a moment. */
+    if (!facts.names_hosts)
+        log_warn("the webhooks' certificate does not name all hosts that API servers call them by",
+                 "secret", certificates->options.secret, "host",
+                 certificates->options.hosts->items[0]);
 }
 
 static void serve(struct certificates *certificates, const struct certificate_secret *secret)
@@ -141,7 +146,7 @@ static void serve(struct certificates *certificates, const struct certificate_se
              "secret", certificates->options.secret);
     free(certificates->cert);
     certificates->cert = xstrdup(identity.cert);
-    show_expiry(certificates, identity.cert);
+    tell_facts(certificates, identity.cert);
 }
 
 /* --- whether it is trusted -------------------------------------------------------------------- */

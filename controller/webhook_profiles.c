@@ -10,7 +10,7 @@
 #include "lib/policy/profile.h"
 
 /* Less than timeoutSeconds of the webhook. */
-#define DEADLINE_MS 15000
+#define DEADLINE_MS 8000
 #define MESSAGE_MAX 4096
 
 struct webhook_profiles {

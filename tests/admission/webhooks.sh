@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The admission webhooks as the API server calls them: deploy/components/webhooks, with the address of a controller on this
-# machine in place of the Service. pods.jsonl is the table of pods, here as requests; tests/unit has it, too.
+# The admission webhooks as the API server calls them: those of deploy/components/webhooks, through the Service, with two
+# controllers on this machine as its endpoints. pods.jsonl is the table of pods, here as requests; tests/unit has it, too.
 
 WEBHOOK_PORT=$((20000 + RANDOM % 10000))
+WEBHOOK_ADDRESS=$(hostname -I 2>/dev/null | awk '{ print $1 }')
+WEBHOOK_ADDRESS=${WEBHOOK_ADDRESS:-127.0.0.1}
 declare -A CONTROLLER=()
 
 # --- the controllers ----------------------------------------------------------------
@@ -14,7 +16,7 @@ webhooks_start() { # REPLICA [FLAG...]
     shift
     POD_NAME=controller-$replica "$BUILD/apparmor-controller" --kubeconfig="$DIR/controller.kubeconfig" \
         --lease-namespace=apparmor-system --listen="127.0.0.1:$((WEBHOOK_PORT + 2 + ${#CONTROLLER[@]}))" \
-        --webhook-listen="127.0.0.1:$((WEBHOOK_PORT + ${#CONTROLLER[@]}))" --webhook-host=127.0.0.1 \
+        --webhook-listen=":$((WEBHOOK_PORT + ${#CONTROLLER[@]}))" --webhook-host=127.0.0.1 \
         --log-format=json "$@" >>"$WORK/controller-$replica.log" 2>&1 &
     CONTROLLER[$replica]=$!
 }
@@ -23,22 +25,48 @@ webhooks_stop() { # REPLICA
     wait "${CONTROLLER[$1]}"
 }
 webhooks_ready() { curl -sf --max-time 5 -o /dev/null "http://127.0.0.1:$((WEBHOOK_PORT + 2 + $1))/readyz"; }
-webhooks_metric() { # SERIES
-    curl -s --max-time 5 "http://127.0.0.1:$((WEBHOOK_PORT + 2))/metrics" | sed -n "s|^$1 ||p"
+# asked REPLICA: what it says of a pod without a profile, to somebody who trusts what the Secret says
+asked() {
+    secret_field ca.crt >"$WORK/authority.crt"
+    jq -n '{apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", request: {uid: "u", kind: {kind: "Pod"},
+        operation: "CREATE", namespace: "x", object: {spec: {containers: [{name: "main"}]}}}}' |
+        curl -s --max-time 30 --cacert "$WORK/authority.crt" -H 'Content-Type: application/json' --data-binary @- \
+            --connect-to "::127.0.0.1:$((WEBHOOK_PORT + $1))" \
+            https://apparmor-controller.apparmor-system.svc/pods/enforce/confined | jq -c .response.allowed
+}
+webhooks_metric() { # SERIES: of both
+    local i
+    for i in 0 1; do curl -s --max-time 5 "http://127.0.0.1:$((WEBHOOK_PORT + 2 + i))/metrics"; done |
+        awk -v series="$1" '$1 == series { sum += $2 } END { print sum + 0 }'
 }
 
-# What there is for a Service, as the API server has no way to one here.
-webhooks_redirect() {
-    local kind
+# The endpoints of the Service, as a cluster has them of its pods: the API server takes one or the other at random. On a
+# machine without any address but loopback, which endpoints may not have, the first replica's URL stands for the Service.
+webhooks_connect() {
+    local i kind
     for kind in validating mutating; do
         as admin get "${kind}webhookconfiguration" apparmor-operator -o json >"$WORK/$kind.json"
-        jq --arg base "https://127.0.0.1:$WEBHOOK_PORT" 'del(.metadata.managedFields) |
-            .webhooks[].clientConfig |= ({url: ($base + .service.path)})' "$WORK/$kind.json" |
-            as admin replace -f - >/dev/null || return 1
+    done
+    if [ "$WEBHOOK_ADDRESS" = 127.0.0.1 ]; then
+        for kind in validating mutating; do
+            jq --arg base "https://127.0.0.1:$WEBHOOK_PORT" 'del(.metadata.managedFields) |
+                .webhooks[].clientConfig |= ({url: ($base + .service.path)})' "$WORK/$kind.json" |
+                as admin replace -f - >/dev/null || return 1
+        done
+        return
+    fi
+    for i in 0 1; do
+        jq -n --arg name "webhooks-test-$i" --arg address "$WEBHOOK_ADDRESS" --argjson port $((WEBHOOK_PORT + i)) '{
+            apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: (if $address | contains(":") then "IPv6" else "IPv4" end),
+            metadata: {$name, namespace: "apparmor-system", labels: {"kubernetes.io/service-name": "apparmor-controller",
+                "endpointslice.kubernetes.io/managed-by": "tests"}},
+            endpoints: [{addresses: [$address], conditions: {ready: true}}], ports: [{name: "webhooks", $port, protocol: "TCP"}]}' |
+            as admin apply -f - >/dev/null || return 1
     done
 }
-webhooks_restore() {
+webhooks_disconnect() {
     local kind
+    as admin delete endpointslice -n apparmor-system --ignore-not-found webhooks-test-0 webhooks-test-1 >/dev/null
     for kind in validating mutating; do
         jq 'del(.metadata.resourceVersion, .metadata.uid, .metadata.managedFields)' "$WORK/$kind.json" |
             as admin replace -f - >/dev/null
@@ -453,7 +481,7 @@ webhooks_foreign_certificate() {
     local before
     before=$(serving 0)
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=foreign \
-        -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/foreign.key" -out "$WORK/foreign.crt" 2>/dev/null
+        -addext subjectAltName=DNS:apparmor-controller.apparmor-system.svc,IP:127.0.0.1 -keyout "$WORK/foreign.key" -out "$WORK/foreign.crt" 2>/dev/null
     jq -n --rawfile crt "$WORK/foreign.crt" --rawfile key "$WORK/foreign.key" '{apiVersion: "v1", kind: "Secret", metadata:
         {name: "apparmor-webhooks", namespace: "apparmor-system"}, type: "Opaque", data: {"ca.crt": ($crt | @base64),
         "tls.crt": ($crt | @base64), "tls.key": ($key | @base64)}}' | as admin replace -f - >/dev/null
@@ -509,15 +537,16 @@ webhooks_down() {
 }
 
 suite_webhooks() {
-    local before
+    local replica
     make --no-print-directory -s "$BUILD/apparmor-controller" || return 1
     credentials
     as admin replace -f - >/dev/null <<'END'
 {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "apparmor-webhooks", "namespace": "apparmor-system"}, "type": "Opaque"}
 END
-    webhooks_redirect || { not_ok 'the webhooks are redirected' ''; return; }
-    webhooks_start a --exempt-user=exempt-user --exempt-namespace=webhook-exempt --exempt-runtime-class=vm
-    webhooks_start b
+    webhooks_connect || { not_ok 'the API server has a way to the webhooks' ''; return; }
+    for replica in a b; do
+        webhooks_start "$replica" --exempt-user=exempt-user --exempt-namespace=webhook-exempt --exempt-runtime-class=vm
+    done
     webhooks_namespace webhook-confined enforce=confined
     webhooks_namespace webhook-managed enforce=managed scheduling=required
     webhooks_namespace webhook-warn warn=managed
@@ -534,6 +563,7 @@ END
     table webhook-confined confined preferred
     table webhook-managed managed required
     webhooks_levels
+    equal 'each replica answers' 'false false' echo "$(asked 0) $(asked 1)"
     webhooks_exemptions
     webhooks_scheduling
     webhooks_managed
@@ -541,7 +571,7 @@ END
     webhooks_abuse
     webhooks_certificates
     webhooks_down
-    webhooks_restore
+    webhooks_disconnect
     as admin delete aap -l apparmor.io/test=admission --wait=false >/dev/null
     as admin get aap -o name -l apparmor.io/test=admission | xargs -r -n 1 sh -c \
         '"$0" --kubeconfig="$1" patch "$2" --type=merge -p "{\"metadata\": {\"finalizers\": null}}"' "$KUBECTL" \

@@ -55,6 +55,8 @@ func (r *rig) apiServerFlags() []string {
 		"--kubelet-preferred-address-types=InternalIP",
 		// A kubelet or webhook is reached as a Service's endpoint; the API server itself never is.
 		"--endpoint-reconciler-type=none",
+		// There is no kube-proxy: a Service without endpoints is an error at once, not a connection to nowhere.
+		"--enable-aggregator-routing=true",
 		"--service-cluster-ip-range=" + serviceRange,
 		"--service-account-issuer=" + tokenIssuer,
 		"--service-account-key-file=" + r.pki.path("service-account.pub"),
