@@ -124,6 +124,18 @@ FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# --- reference pages ---------------------------------------------------------
+
+DOCS_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard docs/generate/*.c))
+$(BUILD)/docs/reference: $(DOCS_OBJECTS) $(call archives,agent controller cli serve kube compile policy audit base)
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# docs/reference, from the definitions and the programs' tables.
+.PHONY: docs
+docs: all $(BUILD)/docs/reference
+	@BUILD=$(BUILD) docs/generate/run
+
 # --- tests -------------------------------------------------------------------
 
 UNIT_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
@@ -302,6 +314,7 @@ help:
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make demo       two real nodes with kubelet and containerd; KEEP=1 leaves them running, demo-stop ends them'
 	@echo 'make image      container images of the programs, as archives in build/image'
+	@echo 'make docs       the reference pages in docs/reference, from the programs themselves'
 	@echo 'make chart      the Helm chart as a file, in build/chart'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
