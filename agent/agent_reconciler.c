@@ -111,14 +111,24 @@ void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler)
 
 /* --- the module --- */
 
-void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name)
+static void file_changed(const struct agent_reconciler *reconciler, struct record *record)
 {
-    struct record *record = records_get(reconciler->host->records, name);
-
-    if (!record || !record->marker)
+    if (!record->marker)
         return;
     record->file_changed = true;
-    kube_workqueue_add(reconciler->queue, name);
+    kube_workqueue_add(reconciler->queue, record->name);
+}
+
+void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name)
+{
+    const struct records *records = reconciler->host->records;
+    struct record *record = name ? records_get(records, name) : NULL;
+    size_t position = 0;
+
+    if (record)
+        file_changed(reconciler, record);
+    while (!name && (record = records_next(records, &position)))
+        file_changed(reconciler, record);
 }
 
 static void learnt_changed(void *userdata, const char *object)

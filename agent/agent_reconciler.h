@@ -40,7 +40,7 @@ void agent_reconciler_changed(struct agent_reconciler *reconciler, const char *n
 void agent_reconciler_all_changed(struct agent_reconciler *reconciler);
 /* The kernel's policy was changed by others. */
 void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler);
-/* An object's file was made, changed or removed, by us or by others. */
+/* An object's file was made, changed or removed, by us or by others; NULL: any may have been. */
 void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name);
 /* The Node's labels have changed: a removal that waits for one to go may go on. */
 void agent_reconciler_labels_changed(struct agent_reconciler *reconciler);

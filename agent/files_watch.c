@@ -18,7 +18,8 @@ struct files_watch {
     void *userdata;
     uv_fs_event_t *watch;
     struct loop_timer *retry;
-    bool told; /* that it cannot be watched */
+    bool told;   /* that it cannot be watched */
+    bool missed; /* what has happened since it was watched */
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -28,6 +29,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void stop(struct files_watch *watch)
 {
+    watch->missed = true;
     if (watch->watch)
         uv_close((uv_handle_t *) TAKE_PTR(watch->watch), on_closed);
 }
@@ -61,8 +63,12 @@ static void try_watch(void *userdata)
         watch->watch->data = watch;
         r = uv_fs_event_start(watch->watch, on_event, watch->folder, 0);
     }
-    if (r >= 0)
+    if (r >= 0) {
+        if (watch->missed)
+            watch->fn(watch->userdata, NULL);
+        watch->missed = false;
         return;
+    }
     if (!watch->told)
         log_info("the folder is not watched yet: files that go are missed only when the kernel's "
                  "policy changes",

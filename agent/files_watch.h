@@ -12,7 +12,8 @@
  */
 struct files_watch;
 
-/* A file of that object's was made, changed or removed; by us, too. */
+/* A file of that object's was made, changed or removed; by us, too. NULL: any may have been, while
+ * the folder was not watched. */
 typedef void (*files_watch_fn)(void *userdata, const char *object);
 
 /* The folder need not be there yet. */

@@ -163,6 +163,7 @@ static int write_file(struct install *install, struct error *err)
     r = files_write(host->files, marker, install->compiled->text, install->compiled->text_len, err);
     if (r < 0)
         return r;
+    record->file_changed = false;
     install->old_marker = TAKE_PTR(record->marker);
     record_set_marker(record, TAKE_PTR(marker));
     return 0;

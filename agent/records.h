@@ -32,7 +32,7 @@ struct record {
     uint64_t told_ms;  /* when the details of tasks that it waits for were last told */
     uint64_t lost_ms;  /* since when the kernel lacks what the label promises; 0: it does not */
     struct tasks_use learnt; /* left under null profiles, though it is enforced */
-    struct repairs repairs;
+    struct repairs repairs, file_repairs;
 };
 
 struct records;

@@ -43,13 +43,18 @@ static void drain_leftovers(struct agent_reconciler *reconciler, struct record *
 }
 
 static const char contested_message[] =
-    "something else on this node keeps removing or changing its profiles, and they are put back no "
-    "more than 5 times a minute: find the program that does it";
+    "something else on this node keeps removing or changing its profiles or their file, which are "
+    "put back no more than 5 times a minute: find the program that does it";
 
 /* How long until it may be put back once more; 0 while nobody else insists. */
 static uint64_t contested_ms(const struct record *record)
 {
     return repairs_wait_ms(&record->repairs, clock_monotonic_ms());
+}
+
+static uint64_t file_contested_ms(const struct record *record)
+{
+    return record->file_changed ? repairs_wait_ms(&record->file_repairs, clock_monotonic_ms()) : 0;
 }
 
 static void show_learnt(const struct round *round)
@@ -68,7 +73,8 @@ static void show_loaded(struct round *round)
 {
     const struct record *record = round_record(round);
     const struct source *source = round->reconciler->options.source;
-    uint64_t wait_ms = contested_ms(record);
+    uint64_t kernel_ms = contested_ms(record), file_ms = file_contested_ms(record);
+    uint64_t wait_ms = kernel_ms > file_ms ? kernel_ms : file_ms;
 
     if (!round->wanted && source->ops->synced(source))
         round_show(
@@ -200,12 +206,16 @@ void round_check_file(struct round *round)
     _cleanup_(policy_profile_freep) struct policy_profile *own = NULL;
     _cleanup_error_ struct error err = {0};
 
-    if (!record->file_changed)
+    if (!record->file_changed || round->own_is_bad)
         return;
     if (read_own(round, &own, &err) == 0) {
         record->file_changed = false;
         return;
     }
+    /* Whoever takes it away at once would keep node and API server busy. */
+    if (file_contested_ms(record))
+        return;
+    repairs_count(&record->file_repairs, clock_monotonic_ms());
     log_warn("the profile's file is written anew", "profile", round->key, "node",
              round->reconciler->host->node_name, "err", error_message(&err));
     round->own_is_bad = true;

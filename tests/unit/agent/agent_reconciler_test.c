@@ -659,6 +659,42 @@ Test(agent_reconciler, a_stuck_kernel_is_told_and_what_it_may_still_load_stays_o
     cr_assert(record()->labelled);
 }
 
+/* --- a file that goes --- */
+
+static void lose_file(const char *name)
+{
+    remove_tree("etc/apparmor.d/apparmor.io.web.profile");
+    agent_reconciler_file_changed(reconciler, name);
+}
+
+/* Each time costs the API server an answer and the node a load. */
+Test(agent_reconciler, a_file_that_somebody_takes_away_each_time_is_put_back_so_often)
+{
+    start_loaded();
+    for (int i = 0; i < REPAIRS_MAX; i++) {
+        lose_file(OBJECT);
+        RUN_UNTIL(has_file() && idle());
+        cr_assert(is_loaded());
+    }
+    source.fetches = 0;
+    lose_file(OBJECT);
+    RUN_UNTIL(reason_is(REASON_CONTESTED) && !reconciler->rounds);
+    cr_assert_not(has_file());
+    cr_assert_eq(source.fetches, 0);
+    cr_assert(record()->labelled);
+    ahead_ms += REPAIRS_WINDOW_MS;
+    look();
+    RUN_UNTIL(has_file() && idle());
+    cr_assert_not(reason_is(REASON_CONTESTED));
+}
+
+Test(agent_reconciler, when_any_file_may_have_gone_each_is_looked_at)
+{
+    start_loaded();
+    lose_file(NULL);
+    RUN_UNTIL(has_file() && idle());
+}
+
 /* --- a removal under way --- */
 
 Test(agent_reconciler, what_is_selected_again_while_it_is_removed_is_not_called_loaded)
