@@ -131,9 +131,9 @@ $(BUILD)/docs/reference: $(DOCS_OBJECTS) $(call archives,agent controller cli se
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-# docs/reference, from the definitions and the programs' tables.
+# All pages that are made of the definitions and the programs' tables.
 .PHONY: docs
-docs: all $(BUILD)/docs/reference
+docs: all reference $(BUILD)/docs/reference
 	@BUILD=$(BUILD) docs/generate/run
 
 # --- tests -------------------------------------------------------------------
@@ -314,7 +314,6 @@ help:
 	@echo 'make deps       install the Debian packages that building and testing need'
 	@echo 'make demo       two real nodes with kubelet and containerd; KEEP=1 leaves them running, demo-stop ends them'
 	@echo 'make image      container images of the programs, as archives in build/image'
-	@echo 'make docs       the reference pages in docs/reference, from the programs themselves'
 	@echo 'make chart      the Helm chart as a file, in build/chart'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
@@ -327,7 +326,7 @@ help:
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
 	@echo 'make lint       style and dependency rules; make format: clang-format'
-	@echo 'make reference  the pages of docs/ that are made of tables in the code'
+	@echo 'make docs       the pages of docs/ that are made of tables in the code'
 	@echo 'make install    to $$DESTDIR$$PREFIX; make clean'
 
 .SECONDARY:

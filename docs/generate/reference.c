@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * reference fields FILE | metrics | reasons: a part of the reference pages, from the tables that
- * the programs themselves use. `reasons` reads those of the agents as lines `Name<TAB>meaning`.
+ * reference fields FILE | metrics: a part of the reference pages, from the definitions and from the
+ * tables that the programs themselves use.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/remedy.h"
-#include "controller/reasons.h"
 #include "docs/generate/tables.h"
 #include "lib/base/buf.h"
 #include "lib/base/fs.h"
 #include "lib/base/json.h"
 #include "lib/base/yaml.h"
 
-enum { FILE_MAX = 1 << 20, PATH_MAX_BYTES = 1024, LINE_MAX_BYTES = 4096 };
+enum { FILE_MAX = 1 << 20, PATH_MAX_BYTES = 1024 };
 
 /* A cell of a table: one line, in which | ends nothing and < begins no tag. */
 static void cell(const char *text)
@@ -76,40 +74,6 @@ static int print_metrics(void)
     puts("\n## apparmor-controller\n");
     specs = tables_controller_metrics(&count);
     metric_table(specs, count);
-    return 0;
-}
-
-static int print_reasons(void)
-{
-    char line[LINE_MAX_BYTES];
-
-    puts("## Of AppArmorProfiles, by the controller\n");
-    puts("| reason | conditions | meaning | what to do |\n| --- | --- | --- | --- |");
-#define REASON_ROW(symbol, reason, conditions, meaning, remedy) \
-    fputs("| `" reason "` | " conditions " | ", stdout);        \
-    cell(meaning);                                              \
-    fputs(" | ", stdout);                                       \
-    cell(remedy);                                               \
-    puts(" |");
-    REASONS(REASON_ROW)
-#undef REASON_ROW
-    puts("\n## Of nodes, by their agents\n");
-    puts("| reason | meaning | what to do |\n| --- | --- | --- |");
-    while (fgets(line, sizeof(line), stdin)) {
-        char *meaning = strchr(line, '\t');
-        const char *remedy;
-
-        if (!meaning)
-            return 1;
-        *meaning++ = '\0';
-        meaning[strcspn(meaning, "\n")] = '\0';
-        remedy = remedy_of(line);
-        printf("| `%s` | ", line);
-        cell(meaning);
-        fputs(" | ", stdout);
-        cell(remedy ? remedy : "");
-        puts(" |");
-    }
     return 0;
 }
 
@@ -195,8 +159,6 @@ int main(int argc, char **argv)
         return print_definition(argv[2]);
     if (argc == 2 && strcmp(argv[1], "metrics") == 0)
         return print_metrics();
-    if (argc == 2 && strcmp(argv[1], "reasons") == 0)
-        return print_reasons();
-    fputs("usage: reference fields FILE | metrics | reasons\n", stderr);
+    fputs("usage: reference fields FILE | metrics\n", stderr);
     return 2;
 }
