@@ -28,7 +28,7 @@ struct flags {
     char *kubeconfig, *listen, *lease_namespace, *pod_name, *agent_namespace, *log_level,
         *log_format, *parser, *includes, *features, *webhook_listen, *webhook_secret;
     struct strv webhook_hosts, exempt_namespaces, exempt_users, exempt_runtime_classes;
-    unsigned agent_lost_after, labels_lost_after;
+    unsigned agent_lost_after, labels_lost_after, promotable_after;
 };
 
 static struct flags flags;
@@ -74,7 +74,7 @@ static const struct option table[] = {
      .argument = "SECONDS",
      .default_text = "300",
      .help = "A node that has had no Ready agent's pod, or has not been Ready, for so long is not "
-             "waited for when an AppArmorProfile is deleted."},
+             "waited for when an AppArmorProfile is deleted or rolled out."},
     {.name = "labels-lost-after",
      .type = OPTION_UINT,
      .target = &flags.labels_lost_after,
@@ -83,6 +83,13 @@ static const struct option table[] = {
      .help =
          "A node that has been without its agent for so long loses the labels apparmor.io/enabled "
          "and apparmor.io/profile-* that no pod there requires; 0: never."},
+    {.name = "promotable-after",
+     .type = OPTION_UINT,
+     .target = &flags.promotable_after,
+     .argument = "SECONDS",
+     .default_text = "86400",
+     .help = "An AppArmorProfile in mode Complain is Promotable when no node has let an access "
+             "through for so long that Enforce would refuse."},
     {.name = "parser",
      .type = OPTION_STRING,
      .target = &flags.parser,
@@ -208,6 +215,7 @@ static int read_flags(struct controller_options *ret, struct addresses *ret_addr
         .pod_name = flags.pod_name,
         .agent_namespace = *flags.agent_namespace ? flags.agent_namespace : DEFAULT_AGENT_NAMESPACE,
         .agent_lost_after_ms = (uint64_t) flags.agent_lost_after * 1000,
+        .promotable_after_ms = (uint64_t) flags.promotable_after * 1000,
         .labels_lost_after_ms =
             flags.labels_lost_after > 0 ? (uint64_t) flags.labels_lost_after * 1000 : UINT64_MAX,
         .parser = flags.parser,

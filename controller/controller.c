@@ -36,6 +36,7 @@
 struct controller {
     uv_loop_t *loop;
     char *agent_namespace;
+    uint64_t promotable_after_ms;
     uint64_t labels_lost_after_ms;
     struct kube_client *client;
     struct sources *sources;
@@ -164,6 +165,7 @@ static void begin_reconciling(struct controller *controller)
     const struct kube_informer *profiles = sources_profiles(controller->sources);
     const struct reconciler_options options = {
         .client = controller->client,
+        .promotable_after_ms = controller->promotable_after_ms,
         .profiles = profiles,
         .index = controller->index,
         .liveness = controller->liveness,
@@ -429,6 +431,7 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
 
     controller->loop = loop;
     controller->agent_namespace = xstrdup(options->agent_namespace);
+    controller->promotable_after_ms = options->promotable_after_ms;
     controller->labels_lost_after_ms = options->labels_lost_after_ms;
     controller->metrics = controller_metrics_new();
     create_validator(controller, options);

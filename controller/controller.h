@@ -27,6 +27,7 @@ struct controller_options {
     const char *agent_namespace;
     uint64_t agent_lost_after_ms;  /* see liveness.h */
     uint64_t labels_lost_after_ms; /* see garbage.h */
+    uint64_t promotable_after_ms;  /* see promotion.h */
     /* As in struct compiler_options; `features`: compiled for while no node's are known. */
     const char *parser, *includes, *features;
     struct controller_webhooks {

@@ -20,6 +20,7 @@ struct node {
     bool exists;   /* the Node does */
     bool reported; /* the AppArmorNode does */
     bool enabled;  /* it has AppArmor */
+    bool sees_denials;
     cJSON *labels; /* or NULL */
     struct report_list reports;
     struct violations violations;
@@ -187,6 +188,13 @@ static void compare_violations(struct node_index *index, const struct node *befo
         violations_compare(was, is, tell_violations, index);
 }
 
+/* What it has to say of violations means something else now. */
+static void tell_reported(struct node_index *index, const struct node *node)
+{
+    for (size_t i = 0; i < node->reports.len; i++)
+        tell_violations(index, node->reports.items[i]->profile);
+}
+
 /* Lets `*after` take the place of the node called `name`. Takes over what it holds. */
 static void index_replace_node(struct node_index *index, const char *name, const struct node *after)
 {
@@ -199,6 +207,9 @@ static void index_replace_node(struct node_index *index, const char *name, const
     else
         index_move_reports(index, name, from, after);
     compare_violations(index, from, after);
+
+    if (from->sees_denials != after->sees_denials)
+        tell_reported(index, after);
 
     /* What passed from the one to the other must not be released with it. */
     if (before) {
@@ -253,6 +264,7 @@ void node_index_set_report(struct node_index *index, const char *name, struct no
 
     node.reported = true;
     node.enabled = report->enabled;
+    node.sees_denials = report->sees_denials;
     node.reports = report->reports;
     report->reports = (struct report_list){0};
     node.violations = report->violations;
@@ -265,7 +277,7 @@ void node_index_remove_report(struct node_index *index, const char *name)
 {
     struct node node = index_copy_node(index, name);
 
-    node.reported = node.enabled = false;
+    node.reported = node.enabled = node.sees_denials = false;
     node.reports = (struct report_list){0};
     node.violations = (struct violations){0};
     index_replace_node(index, name, &node);
@@ -336,13 +348,14 @@ void node_index_each(const struct node_index *index, const char *profile, node_i
 
     while (entry && map_next(index->nodes, &position, &name, &node)) {
         const struct share share = node_share(entry, node);
-        const struct node_view view = {
-            .name = name,
-            .state = share.state,
-            .report = share.report,
-            .violation = violations_find(&((const struct node *) node)->violations, profile)};
+        const struct node *known = node;
+        const struct node_view view = {.name = name,
+                                       .state = share.state,
+                                       .report = share.report,
+                                       .violation = violations_find(&known->violations, profile),
+                                       .sees_denials = known->sees_denials};
 
-        if (((const struct node *) node)->exists)
+        if (known->exists)
             fn(userdata, &view);
     }
 }

@@ -60,6 +60,7 @@ struct node_view {
     enum node_state state;
     const struct report *report;       /* or NULL */
     const struct violation *violation; /* likewise */
+    bool sees_denials;                 /* the kernel tells its agent of them */
 };
 typedef void (*node_index_each_fn)(void *userdata, const struct node_view *node);
 /* For each Node, in no order; `fn` must not change the index. */

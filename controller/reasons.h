@@ -10,50 +10,61 @@
  * reason, conditions, meaning, remedy). Condition Valid also shows the reason for which the text
  * was refused, here or by a node; Events about nodes have the reasons that the nodes gave.
  */
-#define REASONS(X)                                                                               \
-    X(ALL_NODES_LOADED, "AllNodesLoaded", "Ready=True",                                          \
-      "Every selected node has this generation loaded and verified.", "Nothing.")                \
-    X(NO_NODES_SELECTED, "NoNodesSelected", "Ready=True",                                        \
-      "No node with AppArmor and an agent matches spec.nodeSelector.",                           \
-      "If nodes were meant to match, compare spec.nodeSelector with `kubectl get nodes "         \
-      "--show-labels`, and see `kubectl get aan` for nodes without AppArmor.")                   \
-    X(NODES_PENDING, "NodesPending", "Ready=False, Reconciling=True",                            \
-      "Selected nodes have not loaded this generation yet; none has failed.",                    \
-      "Wait. A node that stays behind has an agent that does not report: see its pod's log.")    \
-    X(NODES_FAILED, "NodesFailed", "Ready=False, Stalled=True or Reconciling=True",              \
-      "Nodes could not load this generation for a reason of their own; what they had loaded "    \
-      "before stays.",                                                                           \
-      "See status.failures; mend the node, or exclude it with spec.nodeSelector.")               \
-    X(INVALID, "Invalid", "Ready=False, Stalled=True or Reconciling=True",                       \
-      "The text was refused; what was loaded before stays. Condition Valid says why.",           \
-      "Correct spec.policy at the line that the message names.")                                 \
-    X(ROLLOUT_PROGRESSING, "RolloutProgressing", "Ready=False, Reconciling=True",                \
-      "The rollout of this text has not come to all nodes; the others keep the one before.",     \
-      "Wait, or change its pace: see status.rollout and docs/rollout.md.")                       \
-    X(ROLLOUT_PAUSED, "RolloutPaused", "Ready=False, Reconciling=True",                          \
-      "spec.rollout.paused stops the rollout where it is.", "Take spec.rollout.paused away.")    \
-    X(ROLLOUT_HALTED, "RolloutHalted", "Ready=False, Stalled=True",                              \
-      "Too many of the nodes that have the text already failed: it goes to no more of them.",    \
-      "Correct spec.policy, or put its previous text back, or resume: see docs/rollout.md.")     \
-    X(ROLLOUT_STEP, "RolloutStep", "(Events only)", "The rollout has gone on to more nodes.",    \
-      "Nothing.")                                                                                \
-    X(TERMINATING, "Terminating", "Ready=False",                                                 \
-      "The object is being deleted; nodes keep the profile while processes use it.",             \
-      "Delete the pods that use it, or wait; annotation apparmor.io/force-delete=true lets the " \
-      "object go at once.")                                                                      \
-    X(RELEASED, "Released", "(Events only)",                                                     \
-      "No live node has the deleted object's profile any more: the object goes.", "Nothing.")    \
-    X(FORCE_DELETED, "ForceDeleted", "(Events only)",                                            \
-      "The deleted object goes by its annotation apparmor.io/force-delete, though nodes still "  \
-      "have its profile; they keep it while it is in use.",                                      \
-      "See `kubectl get aan -o yaml` for the nodes that are Draining.")                          \
-    X(COMPILED, "Compiled", "Valid=True",                                                        \
-      "The text compiles for the kernels that nodes have, or nodes have loaded it.", "Nothing.") \
-    X(NOT_COMPILED, "NotCompiled", "Valid=Unknown",                                              \
-      "Neither the controller nor a node has compiled this generation yet.",                     \
-      "Wait. When it stays so, the controller's log says why it has no compiler, or "            \
-      "status.validation that the text takes too much time or memory.")                          \
-    X(NODE_RECOVERED, "NodeRecovered", "(Events only)",                                          \
+#define REASONS(X)                                                                                \
+    X(ALL_NODES_LOADED, "AllNodesLoaded", "Ready=True",                                           \
+      "Every selected node has this generation loaded and verified.", "Nothing.")                 \
+    X(NO_NODES_SELECTED, "NoNodesSelected", "Ready=True",                                         \
+      "No node with AppArmor and an agent matches spec.nodeSelector.",                            \
+      "If nodes were meant to match, compare spec.nodeSelector with `kubectl get nodes "          \
+      "--show-labels`, and see `kubectl get aan` for nodes without AppArmor.")                    \
+    X(NODES_PENDING, "NodesPending", "Ready=False, Reconciling=True",                             \
+      "Selected nodes have not loaded this generation yet; none has failed.",                     \
+      "Wait. A node that stays behind has an agent that does not report: see its pod's log.")     \
+    X(NODES_FAILED, "NodesFailed", "Ready=False, Stalled=True or Reconciling=True",               \
+      "Nodes could not load this generation for a reason of their own; what they had loaded "     \
+      "before stays.",                                                                            \
+      "See status.failures; mend the node, or exclude it with spec.nodeSelector.")                \
+    X(INVALID, "Invalid", "Ready=False, Stalled=True or Reconciling=True",                        \
+      "The text was refused; what was loaded before stays. Condition Valid says why.",            \
+      "Correct spec.policy at the line that the message names.")                                  \
+    X(ROLLOUT_PROGRESSING, "RolloutProgressing", "Ready=False, Reconciling=True",                 \
+      "The rollout of this text has not come to all nodes; the others keep the one before.",      \
+      "Wait, or change its pace: see status.rollout and docs/rollout.md.")                        \
+    X(ROLLOUT_PAUSED, "RolloutPaused", "Ready=False, Reconciling=True",                           \
+      "spec.rollout.paused stops the rollout where it is.", "Take spec.rollout.paused away.")     \
+    X(ROLLOUT_HALTED, "RolloutHalted", "Ready=False, Stalled=True",                               \
+      "Too many of the nodes that have the text already failed: it goes to no more of them.",     \
+      "Correct spec.policy, or put its previous text back, or resume: see docs/rollout.md.")      \
+    X(ROLLOUT_STEP, "RolloutStep", "(Events only)", "The rollout has gone on to more nodes.",     \
+      "Nothing.")                                                                                 \
+    X(QUIET, "Quiet", "Promotable=True",                                                          \
+      "In mode Complain, nodes have let nothing through for a while that Enforce would refuse.",  \
+      "See that what the profile is for has run meanwhile; then set spec.mode to Enforce.")       \
+    X(WOULD_BE_DENIED, "WouldBeDenied", "Promotable=False",                                       \
+      "In mode Complain, nodes let accesses through that Enforce would refuse.",                  \
+      "Add rules for them: see status.denials of AppArmorNodes, and docs/denials.md.")            \
+    X(OBSERVED_BRIEFLY, "ObservedBriefly", "Promotable=False",                                    \
+      "In mode Complain, without an access beyond the policy, but not for long enough.", "Wait.") \
+    X(NOT_OBSERVED, "NotObserved", "Promotable=False",                                            \
+      "In mode Complain, and not every selected node has it loaded and is told of denials.",      \
+      "See Ready, and status.audit of AppArmorNodes.")                                            \
+    X(TERMINATING, "Terminating", "Ready=False",                                                  \
+      "The object is being deleted; nodes keep the profile while processes use it.",              \
+      "Delete the pods that use it, or wait; annotation apparmor.io/force-delete=true lets the "  \
+      "object go at once.")                                                                       \
+    X(RELEASED, "Released", "(Events only)",                                                      \
+      "No live node has the deleted object's profile any more: the object goes.", "Nothing.")     \
+    X(FORCE_DELETED, "ForceDeleted", "(Events only)",                                             \
+      "The deleted object goes by its annotation apparmor.io/force-delete, though nodes still "   \
+      "have its profile; they keep it while it is in use.",                                       \
+      "See `kubectl get aan -o yaml` for the nodes that are Draining.")                           \
+    X(COMPILED, "Compiled", "Valid=True",                                                         \
+      "The text compiles for the kernels that nodes have, or nodes have loaded it.", "Nothing.")  \
+    X(NOT_COMPILED, "NotCompiled", "Valid=Unknown",                                               \
+      "Neither the controller nor a node has compiled this generation yet.",                      \
+      "Wait. When it stays so, the controller's log says why it has no compiler, or "             \
+      "status.validation that the text takes too much time or memory.")                           \
+    X(NODE_RECOVERED, "NodeRecovered", "(Events only)",                                           \
       "A node that had failed has loaded this generation.", "Nothing.")
 
 /*

@@ -69,9 +69,10 @@ struct look {
     struct record *record;
     const cJSON *old; /* status */
     struct profile_spec spec;
-    struct holders holders; /* while it is being deleted */
-    struct rollout rollout; /* of one that is valid and not being deleted */
-    bool rolls_out;         /* there is that */
+    struct holders holders;     /* while it is being deleted */
+    struct rollout rollout;     /* of one that is valid and not being deleted */
+    bool rolls_out;             /* there is that */
+    struct promotion promotion; /* likewise */
     struct protection protection;
     struct opinion opinion;
     uint64_t hold_ms; /* there may be one soon */
@@ -379,11 +380,14 @@ static void record_know(struct record *record, const struct kube_object *profile
 /* When to look again, changes or not; 0: need not. */
 static uint64_t again_ms(const struct look *look)
 {
-    uint64_t protection_ms = look->protection.again_ms, rollout_ms = look->rollout.again_ms;
+    const uint64_t times[] = {look->protection.again_ms, look->rollout.again_ms,
+                              look->promotion.again_ms};
+    uint64_t first = 0;
 
-    if (protection_ms == 0 || rollout_ms == 0)
-        return protection_ms + rollout_ms;
-    return protection_ms < rollout_ms ? protection_ms : rollout_ms;
+    for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+        if (times[i] > 0 && (first == 0 || times[i] < first))
+            first = times[i];
+    return first;
 }
 
 /* The write that would make the status into this, with what there is to be told; takes ownership.
@@ -432,6 +436,7 @@ static void reconcile_status(const struct look *look)
                                   .tally = look->tally,
                                   .holders = look->spec.deleting ? &look->holders : NULL,
                                   .rollout = look->rolls_out ? &look->rollout : NULL,
+                                  .promotion = &look->promotion,
                                   .opinion = &look->opinion,
                                   .violations =
                                       node_index_violations(look->reconciler->options.index,
@@ -466,8 +471,11 @@ static void look_at_rollout(struct look *look)
                                             .hold_ms = look->hold_ms};
 
     look->rolls_out = !look->spec.deleting && !look->spec.invalid_reason;
-    if (look->rolls_out)
-        rollout_look(&sources, &subject, look->began_ms, &look->rollout);
+    if (!look->rolls_out)
+        return;
+    rollout_look(&sources, &subject, look->began_ms, &look->rollout);
+    promotion_look(options->index, options->liveness, &look->spec, look->old, look->began_ms,
+                   options->promotable_after_ms, &look->promotion);
 }
 
 /* The status that there is, as far as it is known, or was meant to be. */
@@ -573,6 +581,7 @@ static void reconcile(void *userdata, const char *key, struct kube_work *work)
     history_keep(reconciler->options.history, look.profile);
     act(&look);
     rollout_done(&look.rollout);
+    promotion_done(&look.promotion);
 }
 
 static void observe_wait(void *userdata, double seconds)

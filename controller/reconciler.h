@@ -32,6 +32,7 @@ struct reconciler_options {
     struct reviews *reviews;
     struct metrics *metrics;
     struct kube_recorder *recorder; /* or NULL: nobody is told of what changes */
+    uint64_t promotable_after_ms;   /* see promotion.h */
     uint64_t interval_ms;           /* between two writes of one profile; 0: 1 s */
     unsigned max_active;            /* writes under way at once; 0: 8 */
     /* Asked right before each write; false: it is not made, as others may be writing. */

@@ -245,9 +245,11 @@ const struct report *report_list_find(const struct report_list *list, const char
 struct node_report *node_report_new(struct report_pool *pool, const cJSON *status)
 {
     struct node_report *report = xcalloc(1, sizeof(*report));
-    const char *apparmor = json_string(status, "apparmor");
+    const char *apparmor = json_string(status, "apparmor"), *source;
 
     report->enabled = apparmor && strcmp(apparmor, "Enabled") == 0;
+    source = json_string(status, "audit", "source");
+    report->sees_denials = source && strcmp(source, "None") != 0;
     report->features = xstrdup(json_string(status, "featuresID"));
     report_list_init(&report->reports, pool, json_get(status, "profiles"));
     violations_init(&report->violations, json_get(status, "violations"));

@@ -57,7 +57,8 @@ const struct report *report_list_find(const struct report_list *list, const char
 
 /* All that a node says. */
 struct node_report {
-    bool enabled;   /* it has AppArmor */
+    bool enabled; /* it has AppArmor */
+    bool sees_denials;
     char *features; /* id of its kernel's; or NULL */
     struct report_list reports;
     struct violations violations;

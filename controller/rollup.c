@@ -312,6 +312,21 @@ static void rollup_add_violations(cJSON *status, const struct rollup *rollup)
         json_add(status, ROLLUP_VIOLATIONS, json);
 }
 
+static void rollup_add_promotion(cJSON *status, const struct rollup *rollup)
+{
+    const struct promotion *promotion = rollup->promotion;
+    struct condition condition = {.type = "Promotable"};
+
+    if (!promotion || !promotion->applies)
+        return;
+    condition.status = promotion->status;
+    condition.reason = promotion->reason;
+    condition.message = buf_string(&promotion->message);
+    condition_add(cJSON_GetObjectItemCaseSensitive(status, "conditions"), &condition,
+                  rollup->profile->generation, json_get(rollup->old, "conditions"), rollup->now_ms);
+    json_add(status, "promotion", cJSON_Duplicate(promotion->json, true));
+}
+
 cJSON *rollup_status(const struct rollup *rollup)
 {
     cJSON *status = cJSON_CreateObject();
@@ -327,5 +342,6 @@ cJSON *rollup_status(const struct rollup *rollup)
     if (rollup->opinion)
         opinion_add(status, rollup->opinion);
     rollup_add_conditions(status, rollup);
+    rollup_add_promotion(status, rollup);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "controller/holders.h"
 #include "controller/opinion.h"
 #include "controller/profiles.h"
+#include "controller/promotion.h"
 #include "controller/rollout.h"
 #include "controller/tally.h"
 #include "controller/violation_sum.h"
@@ -29,12 +30,13 @@
 struct rollup {
     const struct profile_spec *profile;
     const struct tally *tally;
-    const struct holders *holders;   /* of one that is being deleted; may be NULL */
-    const struct rollout *rollout;   /* of one that is valid and not being deleted; or NULL */
-    const struct opinion *opinion;   /* the controller's own; may be NULL */
-    struct violation_sum violations; /* of the present revision */
-    const cJSON *old;                /* the status that the object has, or NULL */
-    int64_t now_ms;                  /* since the epoch */
+    const struct holders *holders;     /* of one that is being deleted; may be NULL */
+    const struct promotion *promotion; /* likewise; or NULL */
+    const struct rollout *rollout;     /* of one that is valid and not being deleted; or NULL */
+    const struct opinion *opinion;     /* the controller's own; may be NULL */
+    struct violation_sum violations;   /* of the present revision */
+    const cJSON *old;                  /* the status that the object has, or NULL */
+    int64_t now_ms;                    /* since the epoch */
 };
 
 /* Failures that status lists, and nodes that a message names. */

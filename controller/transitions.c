@@ -288,6 +288,21 @@ void transitions_find_release(bool forced, bool waited, const struct holders *ho
             buf_string(&left));
 }
 
+static const cJSON *promotable(const cJSON *status)
+{
+    const cJSON *condition = condition_find(json_get(status, "conditions"), "Promotable");
+
+    return string_is(condition, "status", "True") ? condition : NULL;
+}
+
+static void tell_promotable(const struct status_change *change, struct transition_list *list)
+{
+    const cJSON *condition = promotable(change->new);
+
+    if (condition && (!promotable(change->old) || is_new_generation(change)))
+        add(list, false, "Promotable", "%s", string_or_empty(condition, "message"));
+}
+
 void transitions_find(const struct status_change *change, struct good_news *news,
                       struct transition_list *ret)
 {
@@ -296,4 +311,5 @@ void transitions_find(const struct status_change *change, struct good_news *news
     tell_recoveries(change, ret);
     tell_warnings(change, ret);
     tell_ready(change, news, ret);
+    tell_promotable(change, ret);
 }
