@@ -230,6 +230,7 @@ static int listen_with(struct admission *admission, const struct server_identity
         .bodies_max = BODIES_MAX,
         .timeout_s = TIMEOUT_S,
         .connections_max = CONNECTIONS_MAX,
+        .displace = true,
     };
     _cleanup_free_ struct server_route *routes = xcalloc(admission->count, sizeof(*routes));
 

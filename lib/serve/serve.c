@@ -48,7 +48,8 @@ static int server_start_context(struct server *server, struct error *err)
         .pcontext = &server->context,
         .user = server,
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .fd_limit_per_thread = server->connections_max + CONTEXT_DESCRIPTORS,
+        .fd_limit_per_thread =
+            (server->displace ? 2 : 1) * server->connections_max + CONTEXT_DESCRIPTORS,
         .max_http_header_data2 = HEADERS_MAX,
         .pt_serv_buf_size = READ_BUFFER,
         /* Its own deadlines are the second line, behind those of session.c. */
@@ -123,6 +124,43 @@ static void server_refresh_tls(struct server *server)
         log_info("serving with a new certificate");
 }
 
+/* --- connections -------------------------------------------------------------------- */
+
+/* The first that nobody works for; NULL: all are being served. */
+static struct connection *server_find_idle(const struct server *server)
+{
+    struct connection *connection;
+
+    TAILQ_FOREACH(connection, &server->order, link)
+    if (!session_is_working(connection->wsi))
+        return connection;
+    return NULL;
+}
+
+static bool server_is_full(const struct server *server)
+{
+    return server->connections >= server->connections_max;
+}
+
+/* From the loop, with nothing of libwebsockets on the stack. */
+static bool server_make_room(struct server *server)
+{
+    struct connection *idle;
+
+    if (!server_is_full(server))
+        return true;
+    idle = server_find_idle(server);
+    if (!idle)
+        return false;
+    idle->displaced = true;
+    TAILQ_REMOVE(&server->order, idle, link);
+    server->connections--;
+    server->displaced++;
+    /* It is gone when the loop has let go of its handle. */
+    lws_set_timeout(idle->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+    return true;
+}
+
 static void server_accept(void *userdata, int fd)
 {
     struct server *server = userdata;
@@ -132,24 +170,66 @@ static void server_accept(void *userdata, int fd)
         .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
     };
 
+    if (server->displace && !server_make_room(server)) {
+        close(fd);
+        return;
+    }
     server_refresh_tls(server);
     /* Closes the socket when it fails. */
     (void) lws_adopt_descriptor_vhost_via_info(&desc);
 }
 
-void server_connection_come(struct server *server)
+/* Who would find no room waits: without displacement, and while the displaced are still going. */
+static void server_pause(const struct server *server)
 {
-    server->connections++;
-    if (server->connections >= server->connections_max)
-        listener_pause(server->listener, true);
+    bool room =
+        server->displace ? server->displaced < server->connections_max : !server_is_full(server);
+
+    if (server->listener)
+        listener_pause(server->listener, !room);
 }
 
-void server_connection_gone(struct server *server)
+void server_connection_come(struct server *server, struct lws *wsi)
 {
-    server->connections--;
-    if (server->listener && server->connections < server->connections_max)
-        listener_pause(server->listener, false);
+    struct connection *connection = xcalloc(1, sizeof(*connection));
+
+    connection->server = server;
+    connection->wsi = wsi;
+    TAILQ_INSERT_TAIL(&server->order, connection, link);
+    lws_set_opaque_user_data(wsi, connection);
+    server->connections++;
+    server_pause(server);
 }
+
+void server_connection_gone(struct connection *connection)
+{
+    struct server *server;
+
+    if (!connection)
+        return;
+    server = connection->server;
+    lws_set_opaque_user_data(connection->wsi, NULL);
+    if (connection->displaced) {
+        server->displaced--;
+    } else {
+        TAILQ_REMOVE(&server->order, connection, link);
+        server->connections--;
+    }
+    free(connection);
+    server_pause(server);
+}
+
+void server_connection_served(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    if (connection->displaced)
+        return;
+    TAILQ_REMOVE(&server->order, connection, link);
+    TAILQ_INSERT_TAIL(&server->order, connection, link);
+}
+
+/* --- life ------------------------------------------------------------------------------- */
 
 static void server_reaped(uv_handle_t *handle)
 {
@@ -212,6 +292,8 @@ int server_new(uv_loop_t *loop, const struct server_options *options,
     server->loop = loop;
     server->body_max = options->body_max ? options->body_max : DEFAULT_BODY_MAX;
     server->bodies_max = options->bodies_max;
+    server->displace = options->displace;
+    TAILQ_INIT(&server->order);
     server->timeout_s = options->timeout_s ? options->timeout_s : DEFAULT_TIMEOUT_S;
     server->connections_max =
         options->connections_max ? options->connections_max : DEFAULT_CONNECTIONS_MAX;

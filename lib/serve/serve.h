@@ -32,6 +32,11 @@ struct server_options {
     size_t bodies_max;        /* of all that are under way; 0: no limit but that of connections */
     unsigned timeout_s;       /* of a whole request; 0: 30 */
     unsigned connections_max; /* 0: 128; more wait in the kernel's queue */
+    /*
+     * Instead of waiting, a new connection takes the place of the one that has been without a whole
+     * request for longest: who opens many and says nothing keeps nobody out.
+     */
+    bool displace;
 };
 
 struct server_route {

@@ -78,6 +78,15 @@ static void session_kill(struct server_request *request)
     lws_set_timeout(request->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
+bool session_is_working(struct lws *wsi)
+{
+    const struct session *session = lws_wsi_user(wsi);
+
+    return session && session->request &&
+           (session->request->phase == REQUEST_HANDLER ||
+            session->request->phase == REQUEST_ANSWER);
+}
+
 static void session_refuse(struct server_request *request, unsigned status, const char *text)
 {
     request->close = true;
@@ -341,6 +350,7 @@ static int session_complete(struct session *session, struct lws *wsi)
     if (request->close)
         return -1;
     session_end(session);
+    server_connection_served(lws_get_opaque_user_data(wsi));
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
@@ -383,12 +393,10 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
         server->tls_context = user;
         return 0;
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-        lws_set_opaque_user_data(wsi, server);
-        server_connection_come(server);
+        server_connection_come(server, wsi);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
-        if (lws_get_opaque_user_data(wsi) == server)
-            server_connection_gone(server);
+        server_connection_gone(lws_get_opaque_user_data(wsi));
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         session_ignore_upgrade(in);

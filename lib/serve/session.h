@@ -13,3 +13,5 @@ struct session {
 /* The lws_callback_function of the server's only protocol. */
 int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                      size_t len);
+/* A request of the connection is whole and has no answer yet. */
+bool session_is_working(struct lws *wsi);

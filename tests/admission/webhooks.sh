@@ -507,9 +507,10 @@ webhooks_abuse() {
     allowed 'one that is no AdmissionReview' direct 400 -H 'Content-Type: application/json' --data-binary '{"kind":"Pod"}'
     allowed 'one of another type' direct 415 -H 'Content-Type: application/yaml' --data-binary 'kind: AdmissionReview'
     allowed 'another method' direct 405 -X GET
-    # Connections that say nothing, say it slowly, or say what is no TLS. The server may be done with one before we are.
+    # More connections than are taken that say nothing, say it slowly, or say what is no TLS. The server may be done with one
+    # before we are.
     trap '' PIPE
-    for i in $(seq 60); do
+    for i in $(seq 600); do
         exec {fd}<>"/dev/tcp/127.0.0.1/$WEBHOOK_PORT" && fds+=("$fd")
         [ $((i % 3)) != 1 ] || printf 'POST /pods HTTP/1.1\r\n' >&"$fd"
         [ $((i % 3)) != 2 ] || printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0' >&"$fd"

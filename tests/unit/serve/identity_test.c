@@ -265,3 +265,65 @@ Test(identity, an_answer_does_not_wait_for_the_clients_acknowledgement)
 {
     check(quick_client, (struct server_options){0}, true);
 }
+
+#define ROOM 8
+#define CROWD 100
+
+/* Many that say nothing, or never all of it, and one that asks on one connection all the time. */
+static void displaced_client(struct fixture *fixture)
+{
+    _cleanup_(curl_freep) CURL *steady = client_new(fixture);
+    _cleanup_reply_ struct reply reply = {0};
+    int fds[CROWD];
+
+    client_post(steady, "{}", 2);
+    for (int i = 0; i < CROWD; i++) {
+        _cleanup_(curl_freep) CURL *fresh = client_new(fixture);
+
+        fds[i] = raw_connect(fixture);
+        if (i % 2)
+            (void) raw_send(fds[i], "POST /hello HTTP/1.1\r\nHost", 26);
+        client_do(fixture, steady, "/hello", &reply);
+        CHECK(reply.status == 200 && (i == 0) == (reply.connects > 0), "%d: %ld, %ld", i,
+              reply.status, reply.connects);
+        client_post(fresh, "{}", 2);
+        client_do(fixture, fresh, "/hello", &reply);
+        CHECK(reply.status == 200, "%d: %ld", i, reply.status);
+    }
+    CHECK(raw_closed(fds[0]), "the oldest has made room");
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+}
+
+Test(identity, who_says_nothing_makes_room)
+{
+    check(displaced_client, (struct server_options){.connections_max = ROOM, .displace = true},
+          false);
+}
+
+static void displaced_tls_client(struct fixture *fixture)
+{
+    int fds[CROWD];
+
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = raw_connect(fixture);
+        if (i % 2)
+            (void) raw_send(fds[i], "\x16\x03\x01\x02", 4);
+    }
+    for (int i = 0; i < ROOM; i++) {
+        _cleanup_(curl_freep) CURL *curl = trusting(fixture, &first);
+        _cleanup_reply_ struct reply reply = {0};
+
+        client_post(curl, "{}", 2);
+        ask(fixture, curl, "/hello", &reply);
+        CHECK(reply.status == 200, "%d: %ld (%d)", i, reply.status, reply.result);
+    }
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+}
+
+Test(identity, who_never_ends_a_handshake_makes_room)
+{
+    check(displaced_tls_client, (struct server_options){.connections_max = ROOM, .displace = true},
+          true);
+}
