@@ -243,6 +243,8 @@ static void on_kernel_changed(void *userdata, bool foreign)
     }
     if (agent->confinement)
         confinement_check_wake(agent->confinement);
+    if (agent->denials)
+        denial_watch_policy_changed(agent->denials);
 }
 
 static void on_file_changed(void *userdata, const char *object)

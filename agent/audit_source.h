@@ -51,4 +51,5 @@ const char *audit_source_kind_name(enum audit_source_kind kind);
 /* Reasons of `*ret_err`. */
 #define REASON_AUDIT_DISABLED "AuditDisabled"          /* the kernel has no audit */
 #define REASON_AUDIT_NOT_PERMITTED "AuditNotPermitted" /* no capability */
+#define REASON_AUDIT_SILENT "AuditSilent"              /* the records go elsewhere */
 #define REASON_AUDIT_UNAVAILABLE "AuditUnavailable"    /* anything else */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/denial_watch.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent/agent_metrics.h"
@@ -36,6 +37,7 @@ struct denial_watch {
     struct denial_watch_options options;
     struct audit_source *source;
     struct error error; /* of the source */
+    bool heard;         /* there was a record */
     struct processes *processes;
     struct pod_index *pods; /* NULL without a cluster */
     struct denials *denials;
@@ -45,7 +47,7 @@ struct denial_watch {
     struct audit_record record;
     struct waiting *waiting, **waiting_end;
     size_t waiting_count;
-    struct loop_timer *waiting_timer, *status_timer;
+    struct loop_timer *waiting_timer, *status_timer, *silence_timer;
     cJSON *status;
     uint64_t status_ms; /* when it was last made anew because of denials; 0: never */
     uint64_t status_due_ms;
@@ -259,6 +261,43 @@ void denial_watch_pods_changed(struct denial_watch *watch)
     look_at_waiting(watch);
 }
 
+/* --- whether there are records at all --- */
+
+/* The kernel gives them to its first network namespace, and says nothing to sockets of others. */
+static void on_silence(void *userdata)
+{
+    struct denial_watch *watch = userdata;
+
+    if (watch->heard)
+        return;
+    (void) error_set_reason(&watch->error, -ENODATA, REASON_AUDIT_SILENT,
+                            "policy was loaded, and no audit record tells of it: the kernel gives "
+                            "records to the node's own network alone. Give the agent's pod "
+                            "hostNetwork: true");
+    metrics_set(watch->options.metrics, METRIC_AUDIT_AVAILABLE, 0, NULL);
+    log_warn("denials are not told of on this node", "node", watch->options.node_name, "reason",
+             REASON_AUDIT_SILENT, "err", error_message(&watch->error));
+    make_status(watch);
+    watch->options.changed(watch->options.userdata);
+}
+
+void denial_watch_policy_changed(struct denial_watch *watch)
+{
+    if (!watch->heard && !watch->error.code && !loop_timer_active(watch->silence_timer))
+        loop_timer_start(watch->silence_timer, DENIAL_WATCH_SILENCE_MS);
+}
+
+static void hear(struct denial_watch *watch)
+{
+    metrics_add(watch->options.metrics, METRIC_AUDIT_RECORDS, 1, NULL);
+    if (!watch->heard && strcmp(error_reason(&watch->error, ""), REASON_AUDIT_SILENT) == 0) {
+        error_done(&watch->error);
+        metrics_set(watch->options.metrics, METRIC_AUDIT_AVAILABLE, 1, NULL);
+        tell_status(watch, true);
+    }
+    watch->heard = true;
+}
+
 /* --- one record --- */
 
 static void attribute(struct denial_watch *watch, const char *text, size_t len)
@@ -299,7 +338,7 @@ void denial_watch_record(struct denial_watch *watch, unsigned type, const char *
     verdict = audit_record_parse(text, len, &watch->record);
     if (verdict == AUDIT_FOREIGN)
         return;
-    metrics_add(watch->options.metrics, METRIC_AUDIT_RECORDS, 1, NULL);
+    hear(watch);
     if (verdict == AUDIT_MALFORMED || (verdict == AUDIT_DENIAL && !is_trusted(watch, type)))
         metrics_add(watch->options.metrics, METRIC_AUDIT_UNPARSED, 1, NULL);
     else if (verdict == AUDIT_DENIAL)
@@ -358,6 +397,7 @@ struct denial_watch *denial_watch_new(const struct denial_watch_options *options
         denial_events_new(options->loop, watch->denials, options->events, options->records);
     watch->waiting_timer = loop_timer_new(options->loop, on_waiting_due, watch);
     watch->status_timer = loop_timer_new(options->loop, on_status_due, watch);
+    watch->silence_timer = loop_timer_new(options->loop, on_silence, watch);
     watch->status = cJSON_CreateObject();
     metrics_add(options->metrics, METRIC_AUDIT_RECORDS, 0, NULL);
     metrics_add(options->metrics, METRIC_AUDIT_LOST, 0, NULL);
@@ -374,6 +414,7 @@ void denial_watch_free(struct denial_watch *watch)
     audit_source_free(watch->source);
     loop_timer_free(watch->waiting_timer);
     loop_timer_free(watch->status_timer);
+    loop_timer_free(watch->silence_timer);
     denial_events_free(watch->events);
     while (watch->waiting) {
         struct waiting *next = watch->waiting->next;

@@ -34,6 +34,8 @@ struct denial_watch_options {
 #define DENIAL_WATCH_NEW_MS 1000
 #define DENIAL_WATCH_INTERVAL_MS 30000
 #define DENIAL_WATCH_COUNTS_MS 300000
+/* From a change of policy to its record, at most. */
+#define DENIAL_WATCH_SILENCE_MS 3000
 
 /* All of the options are borrowed. */
 struct denial_watch *denial_watch_new(const struct denial_watch_options *options);
@@ -43,6 +45,8 @@ DEFINE_CLEANUP(struct denial_watch *, denial_watch_free)
 /* Why no denials, or not all, are told: an error without code when they are. Borrowed. */
 const struct error *denial_watch_error(const struct denial_watch *watch);
 void denial_watch_pods_changed(struct denial_watch *watch);
+/* The kernel's policy has changed, of which there is a record: without any, they go elsewhere. */
+void denial_watch_policy_changed(struct denial_watch *watch);
 /* What the node's status said before this start. */
 void denial_watch_adopt(struct denial_watch *watch, const cJSON *status);
 /* The fields of status, in an object that lives as long as the watch does. */
