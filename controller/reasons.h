@@ -118,6 +118,14 @@
     X("SecurityfsMissing", NODE, "/sys/kernel/security is not mounted.",                           \
       "Mount securityfs on the node.")                                                             \
     X("NotAllListed", NODE, "More AppArmorProfiles than an AppArmorNode lists.", "Nothing.")       \
+    X("AuditDisabled", NODE, "The node's kernel has no audit: denials there are told to nobody.",  \
+      "Boot it without audit=0.")                                                                  \
+    X("AuditNotPermitted", NODE, "The agent may not read audit records.",                          \
+      "Give it the capability AUDIT_READ.")                                                        \
+    X("AuditSilent", NODE,                                                                         \
+      "Audit records go to the node's network, which the agent's pod is not in.",                  \
+      "Give its pod hostNetwork: true.")                                                           \
+    X("AuditUnavailable", NODE, "Audit records cannot be read.", "See the message.")               \
     X("RolloutPending", NODE, "The rollout has not come to this node yet.", "Wait.")               \
     X("Compiling", NODE, "The text is being compiled.", "Wait.")                                   \
     X("Contested", NODE, "Something else on the node keeps changing the profile.",                 \
@@ -156,6 +164,9 @@
       "Find out what, if it goes on.")                                                             \
     X("Lost", "AppArmorProfile", "A kernel has lost it and could not take it again for a minute.", \
       "See the agent's log; the node's label is removed.")                                         \
+    X("AppArmorDenied", "Pod, AppArmorProfile",                                                    \
+      "A profile has refused a container something, which the Event names.",                       \
+      "Add a rule to spec.policy, or find out who is at work: denials.md.")                        \
     X("AppArmorUnconfined", "Pod",                                                                 \
       "A container does not run under the profile that its pod asks "                              \
       "for.",                                                                                      \
