@@ -37,6 +37,7 @@ struct task {
     struct kube_request *request;
     struct strv labels; /* that nobody requires */
     size_t held;        /* that somebody does */
+    bool agent;         /* there is one, which what is followed does not show */
 };
 
 struct garbage {
@@ -226,6 +227,12 @@ static void hold(const struct task *task)
     count(task, "held");
 }
 
+/* The watch of the agents' pods may have been interrupted for as long: the list is current. */
+static bool has_agent(const struct task *task, const struct kube_object *node)
+{
+    return task->agent && json_bool(json_get(kube_object_json(node), SOURCES_READY), false);
+}
+
 /* With the version, a label that an agent has just set again refuses to go. */
 static void remove_labels(struct task *task, const struct kube_object *node)
 {
@@ -247,6 +254,7 @@ static void on_pod(void *userdata, struct kube_object *pod)
     struct task *task = userdata;
     size_t kept = 0;
 
+    task->agent |= placement_is_agent(kube_object_json(pod), task->garbage->options.ns);
     if (!placement_counts(kube_object_json(pod)))
         return;
     for (size_t i = 0; i < task->labels.len; i++) {
@@ -273,8 +281,8 @@ static void on_pods(void *userdata, _unused_ const char *version, const struct e
     }
     if (task->held > 0)
         hold(task);
-    if (!node || task->labels.len == 0 || !is_lost_for_good(garbage, task->name) ||
-        !may_write(garbage))
+    if (!node || task->labels.len == 0 || has_agent(task, node) ||
+        !is_lost_for_good(garbage, task->name) || !may_write(garbage))
         finish(task, KUBE_DONE);
     else
         remove_labels(task, node);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "controller/conditions.h"
+#include "controller/sources.h"
+
 bool placement_counts(const cJSON *pod)
 {
     const char *phase = json_string(pod, "status", "phase");
@@ -40,4 +43,18 @@ bool placement_requires(const cJSON *pod, const char *label)
             return true;
     }
     return false;
+}
+
+static bool is(const char *text, const char *expected)
+{
+    return text && strcmp(text, expected) == 0;
+}
+
+bool placement_is_agent(const cJSON *pod, const char *ns)
+{
+    const cJSON *ready = condition_find(json_get(pod, "status", "conditions"), "Ready");
+
+    return is(json_string(pod, "metadata", "namespace"), ns) &&
+           is(json_string(pod, "metadata", "labels", SOURCES_AGENT_LABEL), SOURCES_AGENT) &&
+           is(json_string(ready, "status"), "True");
 }

@@ -14,3 +14,5 @@
 bool placement_counts(const cJSON *pod);
 /* Its nodeSelector or required node affinity speaks of the label, whatever it says. */
 bool placement_requires(const cJSON *pod, const char *label);
+/* It is an agent's, whose namespace is `ns`, and Ready. */
+bool placement_is_agent(const cJSON *pod, const char *ns);

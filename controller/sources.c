@@ -16,7 +16,7 @@
 enum source_kind { SOURCE_PROFILES, SOURCE_REPORTS, SOURCE_NODES, SOURCE_PODS, SOURCE_FEATURES };
 
 /* Of the pods of deploy/base/agent-daemonset.yaml. */
-#define AGENT_SELECTOR "app.kubernetes.io/name=apparmor-agent"
+#define AGENT_SELECTOR SOURCES_AGENT_LABEL "=" SOURCES_AGENT
 
 struct source {
     struct sources *sources;
@@ -175,7 +175,7 @@ static void report_deleted(void *userdata, struct kube_object *last,
 
 /* --- readiness ---------------------------------------------------------------------- */
 
-#define READY "ready"
+#define READY SOURCES_READY
 
 /* Condition Ready, out of the status, which is not kept; absent for no. */
 static void raise_ready(cJSON *object)

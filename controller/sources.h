@@ -37,6 +37,11 @@ struct sources_options {
 };
 
 /* All of the options are borrowed. */
+/* Of the agents' pods, in their namespace. */
+#define SOURCES_AGENT_LABEL "app.kubernetes.io/name"
+#define SOURCES_AGENT "apparmor-agent"
+#define SOURCES_READY "ready"
+
 struct sources *sources_new(const struct sources_options *options);
 /* Before the client and the index. */
 void sources_free(struct sources *sources);
@@ -54,7 +59,8 @@ const struct kube_informer *sources_reports(const struct sources *sources);
 #define SOURCES_UNCONFINED "unconfined"
 /* … and the uid of the Node that owns it, where it has one. */
 #define SOURCES_OWNER "owner"
-/* Names, labels and versions, and the ConfigMaps with kernel features. */
+/* Names, labels, versions and SOURCES_READY where it is true; the ConfigMaps with kernel features.
+ */
 const struct kube_informer *sources_nodes(const struct sources *sources);
 const struct kube_informer *sources_features(const struct sources *sources);
 /* One check for each: whether what is known is complete and current. */

@@ -53,3 +53,27 @@ Test(placement, pods_that_have_ended_or_go_do_not_count)
     cr_assert_not(placement_counts(failed));
     cr_assert_not(placement_counts(going));
 }
+
+Test(placement, an_agent_that_is_ready_vouches_for_its_node)
+{
+    static const struct {
+        const char *ns, *name, *ready;
+        bool is;
+    } pods[] = {
+        {"system", "apparmor-agent", "True", true},
+        {"system", "apparmor-agent", "False", false},
+        {"default", "apparmor-agent", "True", false},
+        {"system", "apparmor-controller", "True", false},
+    };
+    _cleanup_json_ cJSON *empty = json_of("{}");
+
+    for (size_t i = 0; i < ARRAY_SIZE(pods); i++) {
+        _cleanup_json_ cJSON *pod =
+            json_of("{'metadata':{'namespace':'%s','labels':{'app.kubernetes.io/name':'%s'}},"
+                    "'status':{'conditions':[{'type':'Ready','status':'%s'}]}}",
+                    pods[i].ns, pods[i].name, pods[i].ready);
+
+        cr_assert_eq(placement_is_agent(pod, "system"), pods[i].is, "%zu", i);
+    }
+    cr_assert_not(placement_is_agent(empty, "system"));
+}
