@@ -22,6 +22,8 @@ void opinion_add(cJSON *status, const struct opinion *opinion)
     validation = json_add_object(status, "validation");
     json_add_string(validation, "result", results[opinion->result]);
     json_add_string(validation, "checkedWith", opinion->checked_with);
+    if (opinion->result == OPINION_UNDECIDED && *opinion->message)
+        json_add_string(validation, "message", opinion->message);
     if (cJSON_GetArraySize(opinion->warnings) > 0)
         json_add(status, "warnings", cJSON_Duplicate(opinion->warnings, true));
 }
@@ -54,5 +56,7 @@ struct opinion opinion_of(const cJSON *status)
         opinion.reason = reason;
         opinion.message = message;
     }
+    if (opinion.result == OPINION_UNDECIDED && json_string(status, "validation", "message"))
+        opinion.message = json_string(status, "validation", "message");
     return checked_with ? opinion : (struct opinion){0};
 }

@@ -19,7 +19,7 @@ enum opinion_result {
 
 struct opinion {
     enum opinion_result result;
-    const char *reason, *message; /* refused: of condition Valid; else "" */
+    const char *reason, *message; /* refused: of condition Valid; undecided: the message says why */
     const char *checked_with;     /* digest of text, switches, compiler and kernels */
     const cJSON *warnings;        /* as status.warnings; or NULL */
 };

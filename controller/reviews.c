@@ -194,7 +194,7 @@ static void on_verdict(void *userdata, const struct verdict *verdict)
     struct opinion opinion = {
         .result = result_of(verdict),
         .reason = verdict->result == VERDICT_REFUSED ? verdict->reason : "",
-        .message = verdict->result == VERDICT_REFUSED ? verdict->message : "",
+        .message = verdict->message,
         .checked_with = key,
         .warnings = warnings,
     };

@@ -8,6 +8,7 @@
 #include "controller/verdicts.h"
 #include "lib/base/alloc.h"
 #include "lib/base/digest.h"
+#include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/map.h"
 
@@ -15,8 +16,8 @@
 #define JOBS_MAX 64
 /* Verdicts in memory, of a kilobyte or two each. */
 #define VERDICTS_MAX 2000
-/* Of a parser's run. Agents give it a minute; what takes so long is theirs to find out. */
-#define COMPILE_DEADLINE_MS 20000
+/* Of a parser's run for a request that waits; else it is the compiler's own, as agents have it. */
+#define URGENT_DEADLINE_MS 20000
 
 struct kernels {
     struct features *items[VALIDATOR_KERNELS_MAX];
@@ -264,7 +265,7 @@ static struct job *job_new(struct validator *validator, const char *key,
         .features = job->kernels.items,
         .feature_count = job->kernels.count,
         .urgent = urgent,
-        .deadline_ms = COMPILE_DEADLINE_MS,
+        .deadline_ms = urgent ? URGENT_DEADLINE_MS : 0,
     };
     job->check = check_start(&options, profile, on_verdict, job);
     return job;
@@ -349,6 +350,10 @@ struct validator *validator_new(uv_loop_t *loop, const struct validator_options 
     validator->loop = loop;
     validator->options = *options;
     validator->builder = builder_new(loop, &builder);
+    /* To look at it and try it takes its time, which there is before anything else runs. */
+    if (!builder_compiler(validator->builder))
+        log_warn("there is no working apparmor_parser, so policy is not checked before nodes "
+                 "compile it");
     validator->jobs = map_new(NULL);
     validator->verdicts = verdicts_new(VERDICTS_MAX);
     return validator;

@@ -9,6 +9,8 @@ test_a_pod_waits_for_its_profile_and_runs_confined_until_after_the_profile_is_de
 
     apply_profile deny-write <<<"$DENY_WRITE"
     k wait --for=condition=Ready --timeout=300s aap/deny-write
+    # In its pod, without any right, for the kernel that the agents have told of.
+    eventually 60 'the controller has compiled it, too' validated deny-write Accepted
     expect_equal 'LOADED column' 2/2 "$(k get aap deny-write -o jsonpath='{.status.nodes.summary}')"
     pod_ready app
     expect_confined app deny-write
@@ -27,6 +29,8 @@ test_a_pod_waits_for_its_profile_and_runs_confined_until_after_the_profile_is_de
     eventually 300 'removed after the pod' not_in_kernel "$node" deny-write
     eventually 300 'the entry goes' no_node_entry "$node" deny-write
 }
+
+validated() { [ "$(k get aap "$1" -o jsonpath='{.status.validation.result}')" = "$2" ]; }
 
 test_a_changed_profile_takes_hold_in_the_running_pod() {
     apply_profile nodes-change <<<"${DENY_WRITE//deny-write/nodes-change}"
