@@ -25,7 +25,7 @@ struct world {
     struct strv kept;
     size_t count;
     struct {
-        char name[16];
+        char name[32];
         char held[POLICY_REVISION_SIZE];
         bool fails, lost;
         uint64_t denied;
