@@ -88,9 +88,7 @@ int audit_pattern_text(const char *text, struct buf *out, struct error *err)
     return r;
 }
 
-/* Words that begin something in policy: what checks policy for includes looks for them in the
- * middle of words, too. */
-static bool has_keyword(const char *text)
+bool audit_pattern_has_keyword(const char *text)
 {
     static const char *const words[] = {"abi", "include", "profile", "hat"};
 
@@ -102,8 +100,8 @@ static bool has_keyword(const char *text)
 
 void audit_pattern_quote(const char *pattern, struct buf *out)
 {
-    bool plain =
-        (*pattern == '/' || *pattern == '@' || is_letter(*pattern)) && !has_keyword(pattern);
+    bool plain = (*pattern == '/' || *pattern == '@' || is_letter(*pattern)) &&
+                 !audit_pattern_has_keyword(pattern);
 
     for (const char *c = pattern; plain && *c; c++)
         plain = is_letter(*c) || is_digit(*c) || strchr("/_.-+@{}*[]", *c);

@@ -28,3 +28,6 @@ _must_check_ int audit_pattern_path(const char *path, const struct audit_pattern
 _must_check_ int audit_pattern_text(const char *text, struct buf *out, struct error *err);
 /* Appends a pattern as it may stand in a rule: in quotes unless it needs none. */
 void audit_pattern_quote(const char *pattern, struct buf *out);
+/* It holds a word that begins something in policy, which what checks policy for includes looks for
+ * in the middle of words, too. */
+bool audit_pattern_has_keyword(const char *text);

@@ -46,7 +46,7 @@ static int add_word(struct writer *writer, const char *before, enum audit_field 
 {
     const char *text = field(writer, which);
 
-    if (*text == '\0' || text[strspn(text, allowed)] != '\0')
+    if (*text == '\0' || text[strspn(text, allowed)] != '\0' || audit_pattern_has_keyword(text))
         return error_set(writer->err, -EINVAL, "the record's %s is no word of policy",
                          audit_field_key(which));
     buf_addf(&writer->text, "%s%s", before, text);
@@ -92,7 +92,7 @@ static int add_rights(struct writer *writer, enum audit_field which)
 
     if (*text == '\0')
         return 0;
-    if (text[strspn(text, LOWER " ,")] != '\0')
+    if (text[strspn(text, LOWER " ,")] != '\0' || audit_pattern_has_keyword(text))
         return refuse(writer, "the record's rights are no words of policy");
     buf_add_string(&writer->text, " (");
     for (text += strspn(text, " ,"); *text; text += strspn(text, " ,")) {
