@@ -208,6 +208,11 @@ faults: deps
 storm: deps
 	@tests/storm/run
 
+# Profiles learnt from nothing for busybox httpd, nginx and PostgreSQL, by what `kubectl apparmor suggest` says.
+.PHONY: suggest
+suggest: deps
+	@NODE_OPTIONS='--memory 1024' CASES='tests/e2e/cases/65-suggest.sh tests/e2e/cases/suggest/*.sh' CLUSTER_DIR=build/suggest tests/e2e/run
+
 .PHONY: live-tests
 live-tests: $(LIVE_TESTS)
 
@@ -322,6 +327,7 @@ help:
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
 	@echo 'make matrix     the agent on Debian 12, 13 and sid: each kernel with each AppArmor (MATRIX="6.12:4.1 ...")'
 	@echo 'make faults     the agent killed, failing or without power at each of its steps'
+	@echo 'make suggest    profiles learnt from nothing, for real applications'
 	@echo 'make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       fuzz targets (FUZZ=name, FUZZ_SECONDS=60)'
 	@echo 'make bench      benchmarks (BENCH=name); figures in build/bench.jsonl'
