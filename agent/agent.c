@@ -555,7 +555,10 @@ static int open_folder(struct agent *agent, struct error *err)
     if (r < 0)
         return r;
     agent->table_timer = loop_timer_new(agent->loop, show_table, agent);
-    return source_folder_new(agent->loop, agent->options.manifests, labels, &agent->source, err);
+    r = source_folder_new(agent->loop, agent->options.manifests, labels, &agent->source, err);
+    if (r == 0 && agent->options.purge)
+        source_folder_purge(agent->source);
+    return r;
 }
 
 int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finished_fn finished,

@@ -24,6 +24,7 @@ struct agent_options {
     const char *proc;
     const char *manifests;   /* folder; NULL: a cluster */
     bool once;               /* with manifests: end when everything has been dealt with */
+    bool purge;              /* with manifests: what a cluster has put here goes, too */
     const char *listen;      /* ADDRESS:PORT of probes and metrics; NULL or "": none */
     bool must_stay_confined; /* end when the agent's own profile has gone from under it */
     struct strv node_labels; /* with manifests: KEY=VALUE, for nodeSelector */

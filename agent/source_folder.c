@@ -30,6 +30,7 @@ struct folder {
     /* Something declares objects that have not been seen since the start: absence proves nothing.
      */
     bool incomplete;
+    bool purging;
 };
 
 struct source_fetch {
@@ -288,8 +289,8 @@ static enum source_presence lookup(struct source *source, const char *name,
     const struct manifest *manifest = map_get(folder->manifests, name);
 
     if (!manifest) {
-        /* What a cluster has put here is not the folder's to remove. */
-        bool mine = !held || !*held->uid;
+        /* What a cluster has put here is not the folder's to remove, unless that is the wish. */
+        bool mine = !held || !*held->uid || folder->purging;
 
         return folder->synced && mine && !folder->incomplete ? SOURCE_DELETED : SOURCE_UNKNOWN;
     }
@@ -379,6 +380,11 @@ int source_folder_new(uv_loop_t *loop, const char *path, const cJSON *labels, st
     }
     *ret = &folder->source;
     return 0;
+}
+
+void source_folder_purge(struct source *source)
+{
+    of(source)->purging = true;
 }
 
 size_t source_folder_mistakes(const struct source *source)

@@ -13,5 +13,7 @@
 _must_check_ int source_folder_new(uv_loop_t *loop, const char *folder, const cJSON *node_labels,
                                    struct source **ret, struct error *err);
 
+/* From now on what no file declares is deleted also where a cluster has put it on the node. */
+void source_folder_purge(struct source *source);
 /* Files and documents that are not in order now. */
 size_t source_folder_mistakes(const struct source *source);

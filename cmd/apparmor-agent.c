@@ -29,7 +29,7 @@ struct flags {
     char *kubeconfig, *node_name, *ns, *host_root, *apparmorfs, *includes, *parser, *proc,
         *manifests;
     char *listen, *log_level, *log_format, *self_confinement;
-    bool once;
+    bool once, purge;
     struct strv node_labels;
 };
 
@@ -67,6 +67,11 @@ static const struct option table[] = {
      .target = &flags.once,
      .help = "With --manifests: ends after the first table, with 0 when everything is loaded, "
              "else 1."},
+    {.name = "purge",
+     .type = OPTION_BOOL,
+     .target = &flags.purge,
+     .help = "With --manifests: what no file declares is unloaded also where a cluster has put it "
+             "on this node, once no process has it. With an empty folder that takes everything."},
     {.name = "node-label",
      .type = OPTION_STRINGS,
      .target = &flags.node_labels,
@@ -200,6 +205,8 @@ static int check_flags(struct error *err)
                          "spec.nodeName), or --manifests to run without a cluster");
     if (!flags.manifests && flags.once)
         return error_set(err, -EINVAL, "--once goes with --manifests");
+    if (!flags.manifests && flags.purge)
+        return error_set(err, -EINVAL, "--purge goes with --manifests");
     if (!flags.manifests && flags.node_labels.len > 0)
         return error_set(err, -EINVAL, "--node-label goes with --manifests");
     return log_configure(flags.log_level, flags.log_format, err);
@@ -301,6 +308,7 @@ static int run_flags(void)
         .proc = flags.proc,
         .manifests = flags.manifests,
         .once = flags.once,
+        .purge = flags.purge,
         .listen = flags.listen      ? flags.listen
                   : flags.manifests ? NULL
                                     : DEFAULT_LISTEN,

@@ -149,6 +149,32 @@ test_what_is_required_and_fails_ends_the_agent() {
     expect_confined node-2
 }
 
+# What is left of a cluster on a node that has left it.
+test_an_empty_folder_purges_what_a_cluster_has_left() {
+    local output status=0 pid
+    profile_manifest e2e-left <<<'profile e2e-left { file, }' | k apply -f - >/dev/null
+    profile_manifest e2e-left-in-use <<<'profile e2e-left-in-use { file, signal, }' | k apply -f - >/dev/null
+    eventually 60 'both are loaded' node_entry_is node-2 e2e-left Loaded
+    eventually 60 'both are loaded' node_entry_is node-2 e2e-left-in-use Loaded
+    agent_stop node-2
+    in_node node-2 sh -c 'aa-exec -p e2e-left-in-use -- sleep 1000 </dev/null >/dev/null 2>&1 &'
+    output=$(once node-2 --self-confinement=off) || true
+    in_kernel node-2 e2e-left || fail "an agent with an empty folder takes what is a cluster's: $output"
+    output=$(once node-2 --self-confinement=off --purge) || status=$?
+    expect_equal 'exit status while a process has one' 1 "$status"
+    expect_match 'what it says of it' 'e2e-left-in-use +Draining' "$output"
+    expect_failure 'the other is still there' in_kernel node-2 e2e-left
+    in_kernel node-2 e2e-left-in-use || fail 'a profile went from under a process'
+    in_node node-2 sh -c 'kill $(pidof sleep)'
+    status=0
+    output=$(once node-2 --self-confinement=off --purge) || status=$?
+    expect_equal "exit status when nothing is left: $output" 0 "$status"
+    expect_failure 'a profile is left' in_kernel node-2 e2e-left-in-use
+    expect_equal 'files of ours' '' "$(in_node node-2 sh -c 'ls /etc/apparmor.d | grep "^apparmor.io.*profile$"')"
+    agent_start node-2
+    k delete aap e2e-left e2e-left-in-use >/dev/null
+}
+
 test_a_node_without_apparmor_takes_no_notice() {
     restart_agent node-3
     [[ $LOG != *confine* ]] || fail "it says $LOG"

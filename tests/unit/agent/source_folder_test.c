@@ -208,6 +208,16 @@ Test(source_folder, an_object_is_read_when_asked_for)
     cr_assert_str_eq(profile->text, "profile web {}");
 }
 
+Test(source_folder, what_a_cluster_has_put_here_goes_only_by_wish)
+{
+    struct marker placed = {.uid = (char *) "11111111-2222-3333-4444-555555555555"};
+
+    start();
+    cr_assert_eq(presence("web", &placed), SOURCE_UNKNOWN);
+    source_folder_purge(source);
+    cr_assert_eq(presence("web", &placed), SOURCE_DELETED);
+}
+
 Test(source_folder, a_folder_that_is_not_there_is_an_error)
 {
     struct error err = {0};
