@@ -18,9 +18,9 @@
 #include "lib/base/loop.h"
 
 /* Records that wait for the name of their container: the kubelet tells it some seconds after the
- * container has begun, which is when most denials are. */
+ * container has begun, on a busy node half a minute, which is when most denials are. */
 #define WAITING_MAX 256
-#define WAITING_MS 10000
+#define WAITING_MS 60000
 /* AppArmor's own numbers (linux/audit.h), which some kernels of distributions have used. */
 #define AUDIT_TYPE_APPARMOR 1500
 #define AUDIT_TYPE_APPARMOR_LAST 1507
