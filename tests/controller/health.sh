@@ -5,7 +5,7 @@
 # kept, and judged at the end as Flux and Helm do (with kstatus, their library) and as Argo CD does (with its
 # interpreter and the script that examples/gitops has for it). To be sourced by tests/controller/run.
 
-HEALTH_SCRIPT=examples/gitops/argocd/health.lua
+HEALTH_SCRIPT=deploy/argocd/health.lua
 
 health_begin() {
     # A watch ends with its API server, and with the definition.
