@@ -164,6 +164,11 @@ $(BUILD)/tests/storm/storm: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/storm/*
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Run in a guest, under a profile that forbids what it does.
+$(BUILD)/tests/e2e/flood: $(BUILD)/tests/e2e/flood.o
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 # Preloaded into the agent as it ships.
 $(BUILD)/tests/e2e/%.so: tests/e2e/%.c
 	@mkdir -p $(@D)
@@ -228,6 +233,11 @@ test: deps
 .PHONY: nodes
 nodes: deps
 	@tests/nodes/run
+
+# What the tests run on, by itself: virtual machines and the control plane.
+.PHONY: rigs
+rigs: deps
+	@tests/run vm controlplane
 
 .PHONY: asan
 asan:
@@ -322,6 +332,7 @@ help:
 	@echo 'make chart      the Helm chart as a file, in build/chart'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
+	@echo 'make rigs       the rigs themselves: virtual machines, the control plane'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make storm      the controller over 500 nodes and 50 profiles that never stand still, itself restarted all the time'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'

@@ -209,10 +209,13 @@ static void look(void *userdata)
     follow_bundle(certificates, &secret);
     situation.trusted = trusted_for(certificates) >= SETTLE_MS;
     step = certificate_plan(&secret, &situation, &due_ms);
-    if (step == CERTIFICATE_KEEP)
+    if (step == CERTIFICATE_KEEP) {
         look_later(certificates, due_ms, secret.next.cert != NULL);
-    else if (!certificates->request)
+    } else if (!certificates->request) {
+        /* A step that fails before it asks anybody is taken again, too. */
+        loop_timer_start(certificates->timer, RETRY_MS);
         take_step(certificates, object, &secret, step);
+    }
 }
 
 static void on_added(void *userdata, _unused_ struct kube_object *object)

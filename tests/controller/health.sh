@@ -3,7 +3,7 @@
 #
 # What GitOps tools make of an AppArmorProfile. Every state that the API server shows while the other cases run is
 # kept, and judged at the end as Flux and Helm do (with kstatus, their library) and as Argo CD does (with its
-# interpreter and the script that examples/gitops has for it). To be sourced by tests/controller/run.
+# interpreter and the script that deploy/argocd has for it). To be sourced by tests/controller/run.
 
 HEALTH_SCRIPT=deploy/argocd/health.lua
 

@@ -83,7 +83,7 @@ plugin_shows() {
     refused 'neither a PROFILE nor node/NAME' "what is neither is refused" plugin describe pod/x
     refused 'apparmorprofiles.apparmor.io "none" not found' "a profile that is not there is told" plugin describe none
     equal "kubectl completes its names" "plug" plugin_completes describe plu
-    equal "and node names" "node/node-1 node/node-2" plugin_completes describe node/
+    equal "and node names" "$(as admin get aan -o name | sed s,.*/,node/, | paste -sd" ")" plugin_completes describe node/
 }
 plugin_line() { # COMMAND FIRST-WORD [OPERAND]: the line of its output that begins so
     plugin_says "$1" ${3:+"$3"} | sed -E 's/^ +//' | grep -m 1 "^$2 "

@@ -92,6 +92,11 @@ rollout_first() { # TEXT REVISION
         kept '"\(.metadata.ownerReferences[0].uid) \(.metadata.ownerReferences[0].controller)"'
 }
 
+rollout_is_paused() { # true|null BEFORE
+    as admin patch aap paced --type=merge -p "{\"spec\": {\"rollout\": {\"paused\": $1}}}" >/dev/null
+    obey "$2"
+}
+
 rollout_steps() { # BEFORE TEXT REVISION
     local writes chosen
     writes=$(annotation_writes)
@@ -104,6 +109,12 @@ rollout_steps() { # BEFORE TEXT REVISION
     if eventually 10 rollout_is "Pausing 30 1"; then
         ok "when that has loaded the text there is a pause"
     fi
+    rollout_is_paused true "$1"
+    if eventually 10 rollout_is "Paused 30 1"; then
+        ok "it stays where it is while spec.rollout.paused says so"
+    fi
+    rollout_is_paused null "$1"
+    eventually 10 rollout_is "Pausing 30 1"
     equal "Ready says how far it is" "False RolloutProgressing" \
         paced_json '.status.conditions[] | select(.type == "Ready") | "\(.status) \(.reason)"'
     equal "and so does kubectl get -o wide" "Pausing 30" \

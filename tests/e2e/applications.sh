@@ -68,7 +68,7 @@ app_learns() {
 # app_is_enforced NAME: and works, with no denial.
 app_is_enforced() {
     local before
-    plugin promote "$1" --apply
+    plugin promote "$1" --force --apply
     eventually 60 "$1 is enforced" kernel_mode_is node-1 "$1" enforce
     eventually 60 "$1 is loaded" app_settled "$1"
     before=$(app_violations "$1")

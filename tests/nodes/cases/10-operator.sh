@@ -45,18 +45,6 @@ test_a_changed_profile_takes_hold_in_the_running_pod() {
     delete_pod app
 }
 
-test_a_pod_whose_profile_comes_late_starts_by_itself() {
-    confined_pod app nodes-late nodes-late | jq 'del(.spec.nodeSelector)' | k apply -f -
-    eventually 300 'the kubelet waits for the profile' late_waits
-    apply_profile nodes-late <<<"${DENY_WRITE//deny-write/nodes-late}"
-    pod_ready app
-    expect_confined app nodes-late
-    delete_pod app
-}
-late_waits() {
-    [ "$(k get pod app -o jsonpath='{.status.containerStatuses[0].state.waiting.reason}')" = CreateContainerError ]
-}
-
 test_an_agent_that_is_killed_unloads_nothing_and_comes_back() {
     apply_profile nodes-kill <<<"${DENY_WRITE//deny-write/nodes-kill}"
     confined_pod app nodes-kill nodes-kill | k apply -f -

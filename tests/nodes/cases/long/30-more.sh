@@ -42,3 +42,42 @@ test_containers_that_start_are_not_reported() {
             "$(k -n "$SYSTEM" logs "$(agent_pod "$node")" | grep 'not confined as its pod asks' | grep -c nodes-start)"
     done
 }
+
+late_waits() {
+    [ "$(k get pod app -o jsonpath='{.status.containerStatuses[0].state.waiting.reason}')" = CreateContainerError ]
+}
+test_a_pod_whose_profile_comes_late_starts_by_itself() {
+    confined_pod app nodes-late nodes-late | jq 'del(.spec.nodeSelector)' | k apply -f -
+    eventually 300 'the kubelet waits for the profile' late_waits
+    apply_profile nodes-late <<<"${DENY_WRITE//deny-write/nodes-late}"
+    pod_ready app
+    expect_confined app nodes-late
+    delete_pod app
+}
+
+app_runs_on() { # NODE
+    k get pods -l app=app -o json | jq -e --arg node "$1" '[.items[] | select(.metadata.deletionTimestamp == null)] |
+        length == 1 and all(.spec.nodeName == $node and any(.status.conditions[]; .type == "Ready" and .status == "True"))'
+}
+test_a_pod_of_a_drained_node_runs_confined_on_the_other() {
+    apply_profile nodes-drain <<<"${DENY_WRITE//deny-write/nodes-drain}"
+    confined_pod app nodes-drain nodes-drain | jq '{apiVersion: "apps/v1", kind: "Deployment", metadata: {name: "app"},
+        spec: {selector: {matchLabels: {app: "app"}}, template: {metadata: {labels: {app: "app"}}, spec: .spec}}}' |
+        k apply -f -
+    k rollout status --timeout=300s deployment/app
+    local node other pod
+    node=$(k get pods -l app=app -o jsonpath='{.items[0].spec.nodeName}')
+    other=$(other_node "$node")
+    k drain "$node" --ignore-daemonsets --force --delete-emptydir-data --timeout=300s
+    eventually 300 "the pod runs on $other" app_runs_on "$other"
+    pod=$(k get pods -l app=app -o jsonpath='{.items[0].metadata.name}')
+    expect_confined "$pod" nodes-drain
+
+    in_kernel "$node" nodes-drain || fail "the drained node has lost the profile"
+    expect_equal 'label of the drained node' true "$(label "$node" profile-nodes-drain)"
+    agents_ready 2 || fail 'a drained node has no agent'
+    k uncordon "$node"
+    k delete deployment app
+    k wait --for=delete --timeout=300s pod -l app=app
+    eventually 300 'the controllers are ready' controllers_ready 2
+}
