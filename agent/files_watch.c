@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/files_watch.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
@@ -16,27 +17,21 @@ struct files_watch {
     char *folder;
     files_watch_fn fn;
     void *userdata;
-    uv_fs_event_t *watch;
+    struct loop_watch *watch;
     struct loop_timer *retry;
     bool told;   /* that it cannot be watched */
     bool missed; /* what has happened since it was watched */
 };
 
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static void stop(struct files_watch *watch)
 {
     watch->missed = true;
-    if (watch->watch)
-        uv_close((uv_handle_t *) TAKE_PTR(watch->watch), on_closed);
+    loop_watch_free(TAKE_PTR(watch->watch));
 }
 
-static void on_event(uv_fs_event_t *handle, const char *file, int events _unused_, int status)
+static void on_event(void *userdata, const char *file, int status)
 {
-    struct files_watch *watch = handle->data;
+    struct files_watch *watch = userdata;
     _cleanup_free_ char *object = file ? marker_object_of_file(file) : NULL;
 
     if (status < 0) {
@@ -55,15 +50,8 @@ static void try_watch(void *userdata)
 {
     struct files_watch *watch = userdata;
 
-    watch->watch = xcalloc(1, sizeof(*watch->watch));
-    int r = uv_fs_event_init(watch->loop, watch->watch);
-    if (r < 0) {
-        free(TAKE_PTR(watch->watch));
-    } else {
-        watch->watch->data = watch;
-        r = uv_fs_event_start(watch->watch, on_event, watch->folder, 0);
-    }
-    if (r >= 0) {
+    watch->watch = loop_watch_new(watch->loop, watch->folder, on_event, watch);
+    if (watch->watch) {
         if (watch->missed)
             watch->fn(watch->userdata, NULL);
         watch->missed = false;
@@ -72,7 +60,7 @@ static void try_watch(void *userdata)
     if (!watch->told)
         log_info("the folder is not watched yet: files that go are missed only when the kernel's "
                  "policy changes",
-                 "folder", watch->folder, "err", uv_strerror(r));
+                 "folder", watch->folder, "err", strerror(errno));
     watch->told = true;
     stop(watch);
     loop_timer_start(watch->retry, RETRY_MS);

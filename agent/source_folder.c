@@ -22,7 +22,7 @@ struct folder {
     uv_loop_t *loop;
     char *path;
     cJSON *labels;
-    uv_fs_event_t *watch;
+    struct loop_watch *watch;
     struct loop_timer *timer;
     struct map *manifests; /* by object name */
     struct map *mistakes;  /* message by file name */
@@ -226,33 +226,18 @@ static void rescan(void *userdata)
 
 /* --- watching it --------------------------------------------------------------------------- */
 
-static void on_event(uv_fs_event_t *watch, _unused_ const char *file, _unused_ int events,
-                     _unused_ int status)
+static void on_event(void *userdata, _unused_ const char *file, _unused_ int status)
 {
-    const struct folder *folder = watch->data;
+    const struct folder *folder = userdata;
 
     loop_timer_start(folder->timer, SETTLE_MS);
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static int watch_folder(struct folder *folder, struct error *err)
 {
-    uv_fs_event_t *watch = xcalloc(1, sizeof(*watch));
-    int r = uv_fs_event_init(folder->loop, watch);
-
-    if (r < 0) {
-        free(watch);
-        return error_set_errno(err, r, "cannot watch the folder %s", folder->path);
-    }
-    watch->data = folder;
-    folder->watch = watch;
-    r = uv_fs_event_start(watch, on_event, folder->path, 0);
-    if (r < 0)
-        return error_set_errno(err, r, "cannot watch the folder %s", folder->path);
+    folder->watch = loop_watch_new(folder->loop, folder->path, on_event, folder);
+    if (!folder->watch)
+        return error_set_errno(err, -errno, "cannot watch the folder %s", folder->path);
     return 0;
 }
 
@@ -267,8 +252,7 @@ static void folder_free(struct source *source)
 {
     struct folder *folder = of(source);
 
-    if (folder->watch)
-        uv_close((uv_handle_t *) folder->watch, on_closed);
+    loop_watch_free(folder->watch);
     loop_timer_free(folder->timer);
     map_free(folder->manifests);
     map_free(folder->mistakes);

@@ -104,6 +104,42 @@ void loop_poll_free(struct loop_poll *poll)
         uv_close((uv_handle_t *) &poll->handle, free_data);
 }
 
+struct loop_watch {
+    uv_fs_event_t handle;
+    loop_watch_fn fn;
+    void *userdata;
+};
+
+static void on_watch(uv_fs_event_t *handle, const char *name, int events _unused_, int status)
+{
+    struct loop_watch *watch = handle->data;
+
+    watch->fn(watch->userdata, name, status);
+}
+
+struct loop_watch *loop_watch_new(uv_loop_t *loop, const char *path, loop_watch_fn fn,
+                                  void *userdata)
+{
+    struct loop_watch *watch = xcalloc(1, sizeof(*watch));
+
+    *watch = (struct loop_watch){.fn = fn, .userdata = userdata};
+    uv_fs_event_init(loop, &watch->handle); /* never fails (libuv, src/unix/linux) */
+    watch->handle.data = watch;
+    int r = uv_fs_event_start(&watch->handle, on_watch, path, 0);
+    if (r < 0) {
+        loop_watch_free(watch);
+        errno = -r;
+        return NULL;
+    }
+    return watch;
+}
+
+void loop_watch_free(struct loop_watch *watch)
+{
+    if (watch)
+        uv_close((uv_handle_t *) &watch->handle, free_data);
+}
+
 struct loop_signals {
     uv_signal_t term, interrupt;
     int open;

@@ -34,6 +34,17 @@ void loop_poll_set(struct loop_poll *poll, int events); /* 0 pauses */
 void loop_poll_free(struct loop_poll *poll);
 DEFINE_CLEANUP(struct loop_poll *, loop_poll_free)
 
+/* Watches a file, or what is in a folder (inotify(7)). `name` is that of what has changed: an entry
+ * of the folder, or the last part of the path itself; it may be NULL. `status` is a negative errno
+ * when nothing more is told. */
+struct loop_watch;
+typedef void (*loop_watch_fn)(void *userdata, const char *name, int status);
+/* NULL with errno set when the path cannot be watched. */
+struct loop_watch *loop_watch_new(uv_loop_t *loop, const char *path, loop_watch_fn fn,
+                                  void *userdata);
+void loop_watch_free(struct loop_watch *watch);
+DEFINE_CLEANUP(struct loop_watch *, loop_watch_free)
+
 /* Calls `fn` on SIGTERM and SIGINT. SIGPIPE is ignored from then on. */
 struct loop_signals;
 typedef void (*loop_signal_fn)(void *userdata, int signal);

@@ -5,7 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static uv_loop_t loop;
 
@@ -113,6 +117,43 @@ static void on_signal(void *userdata, int number)
 {
     *(int *) userdata = number;
     loop_signals_free(signals);
+}
+
+struct watched {
+    struct loop_watch *watch;
+    char name[16];
+};
+
+static void note(void *userdata, const char *name, int status)
+{
+    struct watched *watched = userdata;
+
+    cr_assert_eq(status, 0);
+    snprintf(watched->name, sizeof(watched->name), "%s", name);
+    loop_watch_free(watched->watch);
+}
+
+Test(loop, what_changes_in_a_folder_is_told_by_its_name)
+{
+    char folder[] = "/tmp/loop-test-XXXXXX";
+    struct watched watched = {0};
+
+    cr_assert_not_null(mkdtemp(folder));
+    watched.watch = loop_watch_new(&loop, folder, note, &watched);
+    cr_assert_not_null(watched.watch);
+    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_eq(mkdirat(dir, "entry", 0755), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_str_eq(watched.name, "entry");
+    unlinkat(dir, "entry", AT_REMOVEDIR);
+    close(dir);
+    rmdir(folder);
+}
+
+Test(loop, what_cannot_be_watched_says_so)
+{
+    cr_assert_null(loop_watch_new(&loop, "/no/folder", note, NULL));
+    cr_assert_eq(errno, ENOENT);
 }
 
 Test(loop, sigterm_arrives_and_sigpipe_is_ignored)
