@@ -42,12 +42,11 @@ static struct manifest *manifest_new(const char *file, const cJSON *object)
 {
     struct manifest *manifest = xcalloc(1, sizeof(*manifest));
     _cleanup_free_ char *text = json_print(object);
-    struct digest_part part = {text, strlen(text)};
     char digest[DIGEST_HEX_SIZE];
 
     manifest->json = cJSON_Duplicate(object, true);
     manifest->file = xstrdup(file);
-    manifest->version = xstrdup(digest_hex(DIGEST_SHA256, &part, 1, digest));
+    manifest->version = xstrdup(digest_sha256(text, strlen(text), digest));
     return manifest;
 }
 

@@ -36,9 +36,7 @@ static void on_compiled(void *userdata, struct compiled *compiled, const struct 
 
     (void) err;
     if (compiled) {
-        const struct digest_part part = {compiled->data, compiled->len};
-
-        digest_hex(DIGEST_SHA256, &part, 1, trial->digest);
+        digest_sha256(compiled->data, compiled->len, trial->digest);
         trial->flat = TAKE_PTR(compiled->text);
     }
     compiled_free(compiled);

@@ -84,10 +84,9 @@ static void cut(struct buf *name, size_t max)
 
 static void shorten(struct buf *name, const char *text)
 {
-    const struct digest_part part = {text, strlen(text)};
     char digest[DIGEST_HEX_SIZE];
 
-    digest_hex(DIGEST_SHA256, &part, 1, digest);
+    digest_sha256(text, strlen(text), digest);
     cut(name, POLICY_NAME_MAX - DIGEST_SHOWN - 1);
     buf_addf(name, "-%.*s", DIGEST_SHOWN, digest);
 }

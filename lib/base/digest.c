@@ -29,3 +29,10 @@ const char *digest_hex(enum digest_type type, const struct digest_part *parts, s
     ret[len * 2] = '\0';
     return ret;
 }
+
+const char *digest_sha256(const void *data, size_t len, char ret[static DIGEST_HEX_SIZE])
+{
+    const struct digest_part part = {data, len};
+
+    return digest_hex(DIGEST_SHA256, &part, 1, ret);
+}

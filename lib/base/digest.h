@@ -16,3 +16,5 @@ struct digest_part {
 /* Digest of the parts' concatenation; returns `ret`. */
 const char *digest_hex(enum digest_type type, const struct digest_part *parts, size_t count,
                        char ret[static DIGEST_HEX_SIZE]);
+/* SHA-256 of one part. */
+const char *digest_sha256(const void *data, size_t len, char ret[static DIGEST_HEX_SIZE]);

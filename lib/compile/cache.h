@@ -19,7 +19,7 @@ struct cache *cache_new(const char *folder, size_t size_max);
 void cache_free(struct cache *cache);
 DEFINE_CLEANUP(struct cache *, cache_free)
 
-/* `key` is a digest as hex. */
+/* `key` is a digest as hex. Without a cache (NULL) there is no entry, and none is kept. */
 
 /* Appends the entry to `out`. -ENOENT when there is none, or it was damaged, and then it is gone.
  */

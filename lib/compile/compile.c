@@ -311,11 +311,10 @@ static bool find_kept(struct compilation *compilation)
 
 static void keep(const struct compilation *compilation)
 {
-    const struct cache *cache = cache_of(compilation);
     const struct compiled *compiled = compilation->compiled;
     _cleanup_error_ struct error err = {0};
 
-    if (cache && cache_put(cache, compilation->key, compiled->data, compiled->len, &err) < 0)
+    if (cache_put(cache_of(compilation), compilation->key, compiled->data, compiled->len, &err) < 0)
         log_debug("compiled policy is not kept", "profile", compilation->profile->name, "err",
                   error_message(&err));
 }

@@ -25,10 +25,9 @@ struct features {
 
 void features_id_of(const char *text, size_t len, char ret[static FEATURES_ID_SIZE])
 {
-    const struct digest_part part = {text, len};
     char hex[DIGEST_HEX_SIZE];
 
-    digest_hex(DIGEST_SHA256, &part, 1, hex);
+    digest_sha256(text, len, hex);
     memcpy(ret, hex, FEATURES_ID_SIZE - 1);
     ret[FEATURES_ID_SIZE - 1] = '\0';
 }

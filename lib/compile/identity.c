@@ -30,13 +30,6 @@ static int list_includes(const struct parser *parser, tree_fn list, struct buf *
     return r;
 }
 
-static void digest(const struct buf *text, char ret[static DIGEST_HEX_SIZE])
-{
-    const struct digest_part part = {buf_string(text), text->len};
-
-    digest_hex(DIGEST_SHA256, &part, 1, ret);
-}
-
 int identity_stamp(const struct parser *parser, char ret[static DIGEST_HEX_SIZE], struct error *err)
 {
     _cleanup_buf_ struct buf all = BUF_INIT(MANIFEST_MAX);
@@ -45,7 +38,7 @@ int identity_stamp(const struct parser *parser, char ret[static DIGEST_HEX_SIZE]
     if (r == 0)
         r = list_includes(parser, tree_stamp, &all, err);
     if (r == 0)
-        digest(&all, ret);
+        digest_sha256(buf_string(&all), all.len, ret);
     return r;
 }
 
@@ -74,8 +67,8 @@ static int read_files(const struct parser *parser, struct files *ret, struct err
         r = list_includes(parser, tree_list, &includes, err);
     if (r < 0)
         return r;
-    digest(&program, ret->program);
-    digest(&includes, ret->includes);
+    digest_sha256(buf_string(&program), program.len, ret->program);
+    digest_sha256(buf_string(&includes), includes.len, ret->includes);
     return 0;
 }
 
@@ -94,7 +87,7 @@ static bool recall(const struct cache *cache, const char *key, struct files *ret
     _cleanup_buf_ struct buf kept = BUF_INIT(sizeof(*ret));
     _cleanup_error_ struct error err = {0};
 
-    if (!cache || cache_get(cache, key, &kept, &err) < 0 || kept.len != sizeof(*ret))
+    if (cache_get(cache, key, &kept, &err) < 0 || kept.len != sizeof(*ret))
         return false;
     memcpy(ret, buf_string(&kept), sizeof(*ret));
     return ret->program[DIGEST_HEX_SIZE - 1] == '\0' && ret->includes[DIGEST_HEX_SIZE - 1] == '\0';
@@ -104,7 +97,7 @@ static void remember(const struct cache *cache, const char *key, const struct fi
 {
     _cleanup_error_ struct error err = {0};
 
-    if (cache && cache_put(cache, key, files, sizeof(*files), &err) < 0)
+    if (cache_put(cache, key, files, sizeof(*files), &err) < 0)
         log_debug("the compiler's identity is not kept", "err", error_message(&err));
 }
 

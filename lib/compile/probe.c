@@ -122,8 +122,7 @@ static void key_of(const struct parser *parser, const char *program,
                   options_version(), uname_result.release, uname_result.version,
                   geteuid() == 0 ? parser->uid : geteuid(), parser->memory_max,
                   sandbox_landlock_abi());
-    const struct digest_part part = {text, strlen(text)};
-    digest_hex(DIGEST_SHA256, &part, 1, ret);
+    digest_sha256(text, strlen(text), ret);
 }
 
 static bool recall(const struct cache *cache, const char *key, struct probe *ret)
@@ -131,7 +130,7 @@ static bool recall(const struct cache *cache, const char *key, struct probe *ret
     _cleanup_buf_ struct buf kept = BUF_INIT(sizeof(*ret) + 1);
     _cleanup_error_ struct error err = {0};
 
-    if (!cache || cache_get(cache, key, &kept, &err) < 0 || kept.len < 2)
+    if (cache_get(cache, key, &kept, &err) < 0 || kept.len < 2)
         return false;
     size_t len = strnlen(buf_string(&kept) + 1, sizeof(ret->version));
     if (len + 1 != kept.len || len == sizeof(ret->version))
@@ -146,7 +145,7 @@ static void remember(const struct cache *cache, const char *key, const struct pr
     _cleanup_error_ struct error err = {0};
     _cleanup_free_ char *text = xasprintf("%c%s", probe->may_fork ? 'f' : '-', probe->version);
 
-    if (cache && cache_put(cache, key, text, strlen(text), &err) < 0)
+    if (cache_put(cache, key, text, strlen(text), &err) < 0)
         log_debug("what the parser can is not kept", "err", error_message(&err));
 }
 

@@ -40,8 +40,8 @@ static int add_content(const struct entry *entry, const struct stat *st _unused_
     int r = fs_read(entry->dir, entry->name, &content, err);
     if (r < 0)
         return r;
-    const struct digest_part part = {buf_string(&content), content.len};
-    if (buf_addf(out, "%s %s\n", digest_hex(DIGEST_SHA256, &part, 1, hex), entry->path) < 0)
+    digest_sha256(buf_string(&content), content.len, hex);
+    if (buf_addf(out, "%s %s\n", hex, entry->path) < 0)
         return too_many(entry, err);
     return 0;
 }

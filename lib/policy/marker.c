@@ -36,23 +36,16 @@ char *marker_object_of_file(const char *file)
     return policy_name_check(object, NULL) < 0 ? NULL : TAKE_PTR(object);
 }
 
-static void digest_text(const char *text, size_t len, char ret[static DIGEST_HEX_SIZE])
-{
-    struct digest_part part = {text, len};
-
-    digest_hex(DIGEST_SHA256, &part, 1, ret);
-}
-
 void marker_set_text(struct marker *marker, const char *text, size_t len)
 {
-    digest_text(text, len, marker->text);
+    digest_sha256(text, len, marker->text);
 }
 
 bool marker_text_matches(const struct marker *marker, const char *text, size_t len)
 {
     char hex[DIGEST_HEX_SIZE];
 
-    digest_text(text, len, hex);
+    digest_sha256(text, len, hex);
     return strcmp(hex, marker->text) == 0;
 }
 

@@ -24,3 +24,11 @@ Test(digest, parts_are_one_message)
     cr_assert_str_eq(digest_hex(DIGEST_SHA1, parts, 3, hex),
                      "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
+
+Test(digest, of_one_part_is_sha256)
+{
+    const struct digest_part part = {"abc", 3};
+    char one[DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
+
+    cr_assert_str_eq(digest_sha256("abc", 3, one), digest_hex(DIGEST_SHA256, &part, 1, hex));
+}

@@ -184,3 +184,12 @@ Test(cache, says_why_it_cannot_be_written)
     cr_assert_lt(cache_put(cache, "a", "x", 1, &err), 0);
     cr_assert_not_null(strstr(error_message(&err), file), "%s", error_message(&err));
 }
+
+Test(cache, without_one_nothing_is_kept)
+{
+    _cleanup_buf_ struct buf out = BUF_INIT(64);
+
+    cr_assert_eq(cache_put(NULL, "k", "x", 1, NULL), 0);
+    cr_assert_eq(cache_get(NULL, "k", &out, NULL), -ENOENT);
+    cr_assert_eq(out.len, 0);
+}
