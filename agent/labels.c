@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/policy/names.h"
 
 static bool has_value(const cJSON *labels, const char *key, const char *value)
 {
@@ -14,7 +15,7 @@ static bool has_value(const cJSON *labels, const char *key, const char *value)
 
 bool labels_has_profile(const cJSON *labels, const char *object)
 {
-    _cleanup_free_ char *key = xasprintf(LABEL_PROFILE_PREFIX "%s", object);
+    _cleanup_free_ char *key = xasprintf(POLICY_NODE_PROFILE "%s", object);
 
     return has_value(labels, key, "true");
 }
@@ -27,9 +28,9 @@ static void set(cJSON *changes, const cJSON *labels, const char *key, const char
 
 static void set_wanted(cJSON *changes, const cJSON *labels, const struct labels_wanted *wanted)
 {
-    set(changes, labels, LABEL_ENABLED, wanted->enabled ? "true" : "false");
+    set(changes, labels, POLICY_NODE_ENABLED, wanted->enabled ? "true" : "false");
     for (size_t i = 0; i < wanted->profiles.len; i++) {
-        _cleanup_free_ char *key = xasprintf(LABEL_PROFILE_PREFIX "%s", wanted->profiles.items[i]);
+        _cleanup_free_ char *key = xasprintf(POLICY_NODE_PROFILE "%s", wanted->profiles.items[i]);
 
         set(changes, labels, key, "true");
     }
@@ -37,12 +38,12 @@ static void set_wanted(cJSON *changes, const cJSON *labels, const struct labels_
 
 static void null_others(cJSON *changes, const cJSON *labels, const struct labels_wanted *wanted)
 {
-    const size_t prefix = strlen(LABEL_PROFILE_PREFIX);
+    const size_t prefix = strlen(POLICY_NODE_PROFILE);
     const cJSON *label;
 
     cJSON_ArrayForEach(label, labels)
     {
-        if (strncmp(label->string, LABEL_PROFILE_PREFIX, prefix) == 0 &&
+        if (strncmp(label->string, POLICY_NODE_PROFILE, prefix) == 0 &&
             !strv_contains(&wanted->profiles, label->string + prefix))
             json_add(changes, label->string, cJSON_CreateNull());
     }

@@ -10,8 +10,6 @@
  * The labels that the agent keeps on its Node (DESIGN §4): one merge patch that makes what is there
  * into what holds. Pure.
  */
-#define LABEL_ENABLED "apparmor.io/enabled"
-#define LABEL_PROFILE_PREFIX "apparmor.io/profile-"
 
 struct labels_wanted {
     bool enabled;

@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/kube/informer.h"
+#include "lib/policy/names.h"
 #include "lib/policy/selector.h"
 
 static const struct kube_resource profiles = {
@@ -164,7 +165,7 @@ static cJSON *selecting_labels(const cJSON *labels)
 
     cJSON_ArrayForEach(label, labels)
     {
-        if (strncmp(label->string, LABEL_PROFILE_PREFIX, strlen(LABEL_PROFILE_PREFIX)) != 0)
+        if (strncmp(label->string, POLICY_NODE_PROFILE, strlen(POLICY_NODE_PROFILE)) != 0)
             json_add(copy, label->string, cJSON_Duplicate(label, true));
     }
     return copy;

@@ -11,6 +11,7 @@
 #include "cli/values.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/policy/names.h"
 #include "lib/policy/profile.h"
 
 /*
@@ -18,9 +19,6 @@
  * label, docs/api.md.
  */
 
-#define OPERATOR_NAMESPACE "apparmor-system"
-#define LABEL_PROFILE "apparmor.io/profile"
-#define LABEL_REVISION "apparmor.io/revision"
 #define REVISION_SHOWN 12
 
 static char *operator_namespace;
@@ -41,7 +39,7 @@ static const struct option options[] = {
      .type = OPTION_STRING,
      .target = &operator_namespace,
      .argument = "NAMESPACE",
-     .default_text = OPERATOR_NAMESPACE,
+     .default_text = POLICY_NAMESPACE,
      .help = "Where the controller keeps the texts."},
 };
 
@@ -96,7 +94,7 @@ static int by_number(const void *a, const void *b)
 static int read_texts(struct cluster *cluster, const char *name, struct kube_object **ret_profile,
                       struct texts *texts, struct error *err)
 {
-    _cleanup_free_ char *selector = xasprintf(LABEL_PROFILE "=%s", name);
+    _cleanup_free_ char *selector = xasprintf(POLICY_TEXT_PROFILE "=%s", name);
     const struct kube_list_options list = {.label_selector = selector};
     _cleanup_error_ struct error failure = {0};
 
@@ -184,7 +182,7 @@ static cJSON *list_json(const struct kube_object *profile, const struct texts *t
 
     for (size_t i = 0; i < texts->len; i++) {
         const cJSON *json = kube_object_json(texts->items[i]);
-        const char *digest = kube_object_label(texts->items[i], LABEL_REVISION);
+        const char *digest = kube_object_label(texts->items[i], POLICY_TEXT_REVISION);
         cJSON *row = cJSON_CreateObject();
 
         json_add_int(row, "number", number_of(texts->items[i]));

@@ -9,9 +9,9 @@
 #include "cli/table.h"
 #include "cli/values.h"
 #include "lib/base/clock.h"
+#include "lib/policy/names.h"
 
 /* The namespace of deploy/. */
-#define OPERATOR_NAMESPACE "apparmor-system"
 #define PROBLEMS_SHOWN 20
 #define NAMES_SHOWN 3
 
@@ -22,7 +22,7 @@ static const struct option options[] = {
      .type = OPTION_STRING,
      .target = &operator_namespace,
      .argument = "NAMESPACE",
-     .default_text = OPERATOR_NAMESPACE,
+     .default_text = POLICY_NAMESPACE,
      .help = "Where agents and controller run."},
 };
 

@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/policy/names.h"
 #include "lib/serve/address.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9781"
@@ -54,7 +55,7 @@ static const struct option table[] = {
      .target = &flags.ns,
      .argument = "NAMESPACE",
      .env = "POD_NAMESPACE",
-     .default_text = "apparmor-system",
+     .default_text = POLICY_NAMESPACE,
      .help = "The operator's, where ConfigMaps have the features of the nodes' kernels."},
     {.name = "manifests",
      .type = OPTION_STRING,

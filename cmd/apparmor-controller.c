@@ -16,11 +16,11 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/policy/names.h"
 #include "lib/serve/address.h"
 
 #define DEFAULT_LISTEN ":8080"
 #define DEFAULT_FEATURES "/usr/share/apparmor-features/features"
-#define DEFAULT_AGENT_NAMESPACE "apparmor-system"
 
 enum { EXIT_USAGE = 2 };
 
@@ -64,7 +64,7 @@ static const struct option table[] = {
      .target = &flags.agent_namespace,
      .argument = "NAMESPACE",
      .env = "POD_NAMESPACE",
-     .default_text = DEFAULT_AGENT_NAMESPACE,
+     .default_text = POLICY_NAMESPACE,
      .help = "Where the agents' pods are: those with the label "
              "app.kubernetes.io/name=apparmor-agent. The webhooks' Secret and Service are there, "
              "too."},
@@ -213,7 +213,7 @@ static int read_flags(struct controller_options *ret, struct addresses *ret_addr
         .lease_namespace =
             flags.lease_namespace && *flags.lease_namespace ? flags.lease_namespace : NULL,
         .pod_name = flags.pod_name,
-        .agent_namespace = *flags.agent_namespace ? flags.agent_namespace : DEFAULT_AGENT_NAMESPACE,
+        .agent_namespace = *flags.agent_namespace ? flags.agent_namespace : POLICY_NAMESPACE,
         .agent_lost_after_ms = (uint64_t) flags.agent_lost_after * 1000,
         .promotable_after_ms = (uint64_t) flags.promotable_after * 1000,
         .labels_lost_after_ms =

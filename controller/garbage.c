@@ -14,6 +14,7 @@
 #include "lib/base/map.h"
 #include "lib/base/strv.h"
 #include "lib/kube/workqueue.h"
+#include "lib/policy/names.h"
 
 #define FIELD_MANAGER "apparmor-controller"
 /* Between two sweeps, at most; and that part of the time after which labels go. */
@@ -160,8 +161,8 @@ static void take_report(struct task *task)
 
 static bool is_agents_label(const char *key)
 {
-    return strcmp(key, GARBAGE_ENABLED_LABEL) == 0 ||
-           strncmp(key, GARBAGE_PROFILE_LABELS, strlen(GARBAGE_PROFILE_LABELS)) == 0;
+    return strcmp(key, POLICY_NODE_ENABLED) == 0 ||
+           strncmp(key, POLICY_NODE_PROFILE, strlen(POLICY_NODE_PROFILE)) == 0;
 }
 
 static const cJSON *labels_of(const struct kube_object *node)

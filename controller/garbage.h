@@ -25,9 +25,6 @@
  */
 struct garbage;
 
-#define GARBAGE_ENABLED_LABEL "apparmor.io/enabled"
-#define GARBAGE_PROFILE_LABELS "apparmor.io/profile-"
-
 struct garbage_options {
     struct kube_client *client;
     const char *ns; /* of the ConfigMaps */

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 #include "lib/kube/workqueue.h"
+#include "lib/policy/names.h"
 #include "lib/policy/rollout.h"
 
 #define FIELD_MANAGER "apparmor-controller"
@@ -46,7 +47,7 @@ static struct book book_of(const struct kube_object *object)
     const cJSON *owner =
         cJSON_GetArrayItem(json_get(kube_object_json(object), "metadata", "ownerReferences"), 0);
     const char *uid = json_string(owner, "uid");
-    const char *revision = kube_object_label(object, HISTORY_REVISION_LABEL);
+    const char *revision = kube_object_label(object, POLICY_TEXT_REVISION);
     const char *number = kube_object_annotation(object, HISTORY_NUMBER);
 
     return (struct book){
@@ -66,7 +67,7 @@ static void tell(const struct history *history, const char *profile)
 static void on_shown(void *userdata, struct kube_object *object)
 {
     struct history *history = userdata;
-    const char *profile = kube_object_label(object, HISTORY_PROFILE_LABEL);
+    const char *profile = kube_object_label(object, POLICY_TEXT_PROFILE);
     struct book book = book_of(object);
     struct shelf *shelf;
 
@@ -101,7 +102,7 @@ static void forget(struct history *history, const char *profile, const char *nam
 static void on_deleted(void *userdata, struct kube_object *last,
                        _unused_ enum kube_delete_cause cause)
 {
-    forget(userdata, kube_object_label(last, HISTORY_PROFILE_LABEL), kube_object_name(last));
+    forget(userdata, kube_object_label(last, POLICY_TEXT_PROFILE), kube_object_name(last));
 }
 
 static void tell_profile(void *userdata, struct kube_object *profile)
@@ -247,8 +248,8 @@ static cJSON *revision_json(const struct act *act, const struct kube_object *pro
     json_add_string(metadata, "name", name);
     json_add_string(metadata, "namespace", act->history->options.ns);
     labels = json_add_object(metadata, "labels");
-    json_add_string(labels, HISTORY_PROFILE_LABEL, kube_object_name(profile));
-    json_add_string(labels, HISTORY_REVISION_LABEL, act->revision);
+    json_add_string(labels, POLICY_TEXT_PROFILE, kube_object_name(profile));
+    json_add_string(labels, POLICY_TEXT_REVISION, act->revision);
     json_add(metadata, "ownerReferences", owners_of(profile));
     add_number(body, metadata, act->number);
     json_add(body, "data", kept_data(kube_object_json(profile)));
@@ -382,7 +383,7 @@ struct history *history_new(const struct history_options *options)
     const struct kube_informer_options informer = {
         .resource = &resource_revisions,
         .ns = options->ns,
-        .label_selector = HISTORY_PROFILE_LABEL,
+        .label_selector = POLICY_TEXT_PROFILE,
         .metadata_only = true,
         .project = project,
     };

@@ -16,9 +16,7 @@
  */
 struct history;
 
-/* Labels of a ControllerRevision of ours, and the annotation that gives the order. */
-#define HISTORY_PROFILE_LABEL "apparmor.io/profile"
-#define HISTORY_REVISION_LABEL "apparmor.io/revision"
+/* The annotation of a ControllerRevision of ours that gives the order. */
 #define HISTORY_NUMBER "apparmor.io/revision-number"
 /* Of each profile; those that a rollout needs stay in any case. */
 #define HISTORY_MAX 10

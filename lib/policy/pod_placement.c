@@ -6,12 +6,12 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/utf8.h"
+#include "lib/policy/names.h"
 #include "lib/policy/pod_affinity.h"
 #include "lib/policy/pod_profile.h"
 #include "lib/policy/pod_review.h"
 #include "lib/policy/profile.h"
 
-#define LABEL_PREFIX "apparmor.io/profile-"
 /* Of a name that stands in a message. */
 #define NAME_SHOWN_MAX 128
 
@@ -125,9 +125,9 @@ static void undeclared(struct wish *wish, const char *profile)
     wish->result->undeclared = true;
     if (wish->scheduling == POD_SCHEDULING_REQUIRED && !wish->bound &&
         policy_name_check(profile, NULL) == 0) {
-        strv_take(&wish->labels[wish->count++], xasprintf(LABEL_PREFIX "%s", profile));
+        strv_take(&wish->labels[wish->count++], xasprintf(POLICY_NODE_PROFILE "%s", profile));
         warn(wish, xasprintf("no AppArmorProfile declares the profile \"%.*s\": the pod waits "
-                             "until a node has the label " LABEL_PREFIX "%s",
+                             "until a node has the label " POLICY_NODE_PROFILE "%s",
                              shown(profile), profile, profile));
         return;
     }
@@ -174,7 +174,8 @@ static void locate(struct wish *wish, const char *profile)
     if (!loaded)
         not_loaded(wish, profile);
     for (size_t i = 0; i < objects.len && i < POD_PLACEMENT_OBJECTS_MAX; i++)
-        strv_take(&wish->labels[wish->count], xasprintf(LABEL_PREFIX "%s", objects.items[i]));
+        strv_take(&wish->labels[wish->count],
+                  xasprintf(POLICY_NODE_PROFILE "%s", objects.items[i]));
     wish->count++;
 }
 

@@ -8,11 +8,11 @@
 #include "lib/base/loop.h"
 #include "lib/base/map.h"
 #include "lib/kube/informer.h"
+#include "lib/policy/names.h"
 #include "lib/policy/profile.h"
 #include "lib/policy/rollout.h"
 #include "lib/policy/selector.h"
 
-#define LABEL_PREFIX "apparmor.io/profile-"
 #define RETRY_MS 1000
 /* Of nodes and revisions one in so many fails. */
 #define FAILS_ONE_IN 40
@@ -288,14 +288,14 @@ static cJSON *labels_patch_of(const struct agent *agent, const struct kube_objec
     {
         const struct entry *entry = NULL;
 
-        if (strncmp(label->string, LABEL_PREFIX, strlen(LABEL_PREFIX)) != 0)
+        if (strncmp(label->string, POLICY_NODE_PROFILE, strlen(POLICY_NODE_PROFILE)) != 0)
             continue;
-        entry = map_get(agent->entries, label->string + strlen(LABEL_PREFIX));
+        entry = map_get(agent->entries, label->string + strlen(POLICY_NODE_PROFILE));
         if (!entry || !*entry->revision)
             json_add(labels, label->string, cJSON_CreateNull());
     }
     while (map_next(agent->entries, &position, &name, &value)) {
-        _cleanup_free_ char *key = xasprintf(LABEL_PREFIX "%s", name);
+        _cleanup_free_ char *key = xasprintf(POLICY_NODE_PROFILE "%s", name);
 
         if (*((const struct entry *) value)->revision && !kube_object_label(node, key))
             json_add_string(labels, key, "true");
