@@ -168,3 +168,10 @@ int cluster_explain(struct error *err, const char *what)
         return error_wrap(err, "the cluster has no %s", what);
     return error_wrap(err, "cannot read %s", what);
 }
+
+void cluster_note_gap(cJSON *result, struct error *err, const char *what)
+{
+    if (cluster_explain(err, what) < 0)
+        json_append_string(cJSON_GetObjectItemCaseSensitive(result, "notRead"), error_message(err));
+    error_done(err);
+}

@@ -37,3 +37,6 @@ void cluster_wait(struct cluster *cluster);
 
 /* Adds to an error what a user can do about it: no right, no CRDs. Returns its code. */
 int cluster_explain(struct error *err, const char *what);
+/* Says in the list `notRead` of a result what could not be read, if `err` tells of something; ends
+ * `err`. */
+void cluster_note_gap(cJSON *result, struct error *err, const char *what);

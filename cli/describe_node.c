@@ -70,13 +70,6 @@ static cJSON *compose(const cJSON *node, cJSON *pods, cJSON *events)
     return result;
 }
 
-static void add_gap(cJSON *result, struct error *err, const char *what)
-{
-    if (cluster_explain(err, what) < 0)
-        json_append_string(cJSON_GetObjectItemCaseSensitive(result, "notRead"), error_message(err));
-    error_done(err);
-}
-
 static cJSON *gather(struct cluster *cluster, const cJSON *node)
 {
     const char *name = value_text(node, "metadata", "name");
@@ -90,8 +83,8 @@ static cJSON *gather(struct cluster *cluster, const cJSON *node)
     report_events_list(cluster, "default", "AppArmorNode", name, &events);
     cluster_wait(cluster);
     result = compose(node, pods, events.items);
-    add_gap(result, &pod_err, "the node's pods");
-    add_gap(result, &events.err, "Events");
+    cluster_note_gap(result, &pod_err, "the node's pods");
+    cluster_note_gap(result, &events.err, "Events");
     return result;
 }
 

@@ -127,13 +127,6 @@ static cJSON *compose(const cJSON *profile, struct gathering *gathering,
     return result;
 }
 
-static void add_gap(cJSON *result, struct error *err, const char *what)
-{
-    if (cluster_explain(err, what) < 0)
-        json_append_string(cJSON_GetObjectItemCaseSensitive(result, "notRead"), error_message(err));
-    error_done(err);
-}
-
 static cJSON *gather(struct cluster *cluster, const cJSON *profile,
                      const struct describe_options *options)
 {
@@ -151,9 +144,9 @@ static cJSON *gather(struct cluster *cluster, const cJSON *profile,
     report_events_list(cluster, "default", "AppArmorProfile", gathering.name, &events);
     cluster_wait(cluster);
     result = compose(profile, &gathering, &events);
-    add_gap(result, &node_err, "AppArmorNodes");
-    add_gap(result, &pod_err, "pods");
-    add_gap(result, &events.err, "Events");
+    cluster_note_gap(result, &node_err, "AppArmorNodes");
+    cluster_note_gap(result, &pod_err, "pods");
+    cluster_note_gap(result, &events.err, "Events");
     denial_set_free(gathering.denials);
     strv_done(&gathering.names);
     return result;

@@ -5,9 +5,9 @@
 
 #include "cli/cluster.h"
 #include "cli/commands.h"
-#include "cli/denial_set.h"
 #include "cli/diff.h"
 #include "cli/input.h"
+#include "cli/observed.h"
 #include "cli/report.h"
 #include "cli/term.h"
 #include "cli/values.h"
@@ -40,18 +40,6 @@ static const struct option options[] = {
 };
 
 /* --- whether it is time --------------------------------------------------------------------- */
-
-struct gathering {
-    struct denial_filter filter;
-    struct denial_set *denials;
-};
-
-static void on_node(void *userdata, struct kube_object *object)
-{
-    struct gathering *gathering = userdata;
-
-    denial_set_add_node(gathering->denials, &gathering->filter, kube_object_json(object));
-}
 
 /* Reasons against it; the denials that would be are printed. */
 static int weigh(const struct cli *cli, const cJSON *profile, const cJSON *denials,
@@ -206,22 +194,12 @@ static int promote(const struct cli *cli, struct cluster *cluster, const char *n
                    struct error *err)
 {
     _cleanup_(kube_object_unrefp) struct kube_object *object = NULL;
-    _cleanup_(denial_set_freep) struct denial_set *set = denial_set_new();
-    struct gathering gathering = {.filter = {.object = name}, .denials = set};
-    _cleanup_error_ struct error get_err = {0}, list_err = {0};
     _cleanup_json_ cJSON *denials = NULL;
     const cJSON *profile;
 
-    cluster_get(cluster, &cluster_profiles, NULL, name, &object, &get_err);
-    cluster_list(cluster, &cluster_apparmor_nodes, NULL, NULL, on_node, &gathering, &list_err);
-    cluster_wait(cluster);
-    if (cluster_explain(&get_err, "AppArmorProfile of that name") < 0 ||
-        cluster_explain(&list_err, "AppArmorNodes") < 0) {
-        error_move(err, get_err.code ? &get_err : &list_err);
+    if (observed_read(cluster, name, &object, &denials, err) < 0)
         return CLI_FAILED;
-    }
     profile = kube_object_json(object);
-    denials = denial_set_json(set);
     if (strcmp(value_text(profile, "spec", "mode"), "Enforce") == 0) {
         fprintf(cli->err, "AppArmorProfile %s is in mode Enforce already.\n", name);
         return CLI_OK;

@@ -6,7 +6,7 @@
 #include "cli/checker.h"
 #include "cli/cluster.h"
 #include "cli/commands.h"
-#include "cli/denial_set.h"
+#include "cli/observed.h"
 #include "cli/output.h"
 #include "cli/proposal.h"
 #include "cli/table.h"
@@ -47,18 +47,6 @@ static const struct option options[] = {
      .argument = "FILE",
      .help = "The apparmor_parser; without it that of /sbin or /usr/sbin."},
 };
-
-struct gathering {
-    struct denial_filter filter;
-    struct denial_set *denials;
-};
-
-static void on_node(void *userdata, struct kube_object *object)
-{
-    struct gathering *gathering = userdata;
-
-    denial_set_add_node(gathering->denials, &gathering->filter, kube_object_json(object));
-}
 
 /* --- showing -------------------------------------------------------------------------------- */
 
@@ -198,22 +186,12 @@ static int run(struct cli *cli, struct error *err)
     const char *name = cli->operands.items[0];
     _cleanup_(cluster_freep) struct cluster *cluster = NULL;
     _cleanup_(kube_object_unrefp) struct kube_object *object = NULL;
-    _cleanup_(denial_set_freep) struct denial_set *denials = denial_set_new();
-    _cleanup_error_ struct error get_err = {0}, list_err = {0};
-    struct gathering gathering = {.filter = {.object = name}, .denials = denials};
+    _cleanup_json_ cJSON *denials = NULL;
 
-    if (cluster_open(cli, &cluster, err) < 0)
+    if (cluster_open(cli, &cluster, err) < 0 ||
+        observed_read(cluster, name, &object, &denials, err) < 0)
         return CLI_FAILED;
-    cluster_get(cluster, &cluster_profiles, NULL, name, &object, &get_err);
-    cluster_list(cluster, &cluster_apparmor_nodes, NULL, NULL, on_node, &gathering, &list_err);
-    cluster_wait(cluster);
-    if (cluster_explain(&get_err, "AppArmorProfile of that name") < 0 ||
-        cluster_explain(&list_err, "AppArmorNodes") < 0) {
-        error_move(err, get_err.code ? &get_err : &list_err);
-        return CLI_FAILED;
-    }
-    _cleanup_json_ cJSON *list = denial_set_json(denials);
-    return suggest_for(cli, name, object, list, err);
+    return suggest_for(cli, name, object, denials, err);
 }
 
 static void done(void)
