@@ -272,6 +272,9 @@ static int write_mqueue(struct writer *writer)
 {
     int r;
 
+    /* One of another ipc namespace, which no rule can name. */
+    if (!*field(writer, AUDIT_FIELD_NAME))
+        return refuse(writer, "the record does not say which queue it was");
     buf_add_string(&writer->text, "mqueue");
     r = add_rights(writer, rights_field(writer));
     buf_add_string(&writer->text,
@@ -281,6 +284,11 @@ static int write_mqueue(struct writer *writer)
 
 static int write_hat(struct writer *writer)
 {
+    const char *info = field(writer, AUDIT_FIELD_INFO);
+
+    /* The wrong way back from one, or none to go from. */
+    if (*info && strcmp(info, "hat not found") != 0)
+        return refuse(writer, "no rule allows it: the program has not changed hats as it must");
     return refuse(writer, "a hat of that name must be declared in the profile");
 }
 

@@ -136,6 +136,8 @@ Test(suggest, each_kind_of_access_has_its_rule)
     EXPECT("userns create, (1)\n", "\"class\":\"userns\",\"denied\":\"create\"");
     EXPECT("mqueue (read) type=posix /q, (1)\n",
            "\"class\":\"mqueue\",\"denied\":\"read\",\"name\":\"/q\"");
+    EXPECT("mqueue (create, read) type=posix /q, (1)\n",
+           "\"class\":\"mqueue\",\"denied\":\"create read\",\"name\":\"/q\"");
 }
 
 Test(suggest, what_came_of_an_exec_in_complain_is_the_profile_s)
@@ -149,8 +151,14 @@ Test(suggest, what_no_rule_allows_is_said)
 {
     EXPECT("! no rule allows it: the profile needs flags=(attach_disconnected)\n",
            FILE_("x", "r") ",\"info\":\"Failed name lookup - disconnected path\"");
+    EXPECT("! the record does not say which queue it was\n",
+           "\"class\":\"mqueue\",\"denied\":\"read\"");
     EXPECT("! a hat of that name must be declared in the profile\n",
            "\"class\":\"change_hat\",\"target\":\"h\"");
+    EXPECT("! a hat of that name must be declared in the profile\n",
+           "\"class\":\"change_hat\",\"info\":\"hat not found\"");
+    EXPECT("! no rule allows it: the program has not changed hats as it must\n",
+           "\"class\":\"change_hat\",\"target\":\"web\",\"info\":\"failed token match\"");
     EXPECT("! it is not known which rule would allow it\n", "\"class\":\"other\"");
     EXPECT("! the record's name is no word of policy\n",
            "\"class\":\"capability\",\"name\":\"x, /** rw\"");
