@@ -2,9 +2,10 @@
 
 /*
  * Does what AppArmor profiles forbid, in each way that they can, and prints the audit records that
- * the kernel makes of it, as its netlink socket gives them: a line "TYPE PAYLOAD" each. Run by
- * provoke.sh, as root, in a guest that has loaded policy.txt. Linked statically: under the
- * profiles it could not load a library.
+ * the kernel makes of it, as its netlink socket gives them: "TYPE PAYLOAD" each, in a line, or in
+ * two where a program has written a line break (before a space). Run by collect, as root, in a
+ * guest that has loaded policy.txt. Linked statically: under the profiles it could not load a
+ * library.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,21 +28,27 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define FOLDER "/tmp/provoke"
 
-static void set_attr(const char *attr, const char *text)
+static void set_attr_bytes(const char *attr, const char *text, size_t len)
 {
     char path[64];
 
     snprintf(path, sizeof(path), "/proc/thread-self/attr/%s", attr);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+    if (fd < 0 || write(fd, text, len) < 0)
         fprintf(stderr, "%s > %s: %s\n", text, path, strerror(errno));
     if (fd >= 0)
         close(fd);
+}
+
+static void set_attr(const char *attr, const char *text)
+{
+    set_attr_bytes(attr, text, strlen(text));
 }
 
 /* --- what is forbidden; results do not matter --- */
@@ -193,7 +200,23 @@ static void do_change_profile(void)
     set_attr("current", "stack provoke-other");
 }
 
+/* One hat that is not there is taken for a probe, and not told of; of several the first is. */
 static void do_change_hat(void)
+{
+    static const char several[] = "changehat 0000000000000042^absent\0gone";
+
+    set_attr("current", "changehat 0000000000000042^absent");
+    set_attr_bytes("current", several, sizeof(several));
+}
+
+/* The kernel kills who does not know the way back. */
+static void do_change_hat_back(void)
+{
+    set_attr("current", "changehat 0000000000000042^hat");
+    set_attr("current", "changehat 0000000000000043^");
+}
+
+static void do_change_hat_probe(void)
 {
     set_attr("current", "changehat 0000000000000042^absent");
 }
@@ -210,13 +233,54 @@ static void do_name(void)
     (void) !open(FOLDER "/kept", O_RDONLY);
 }
 
+/* In Complain 6.12 never comes back from it, and holds the lock of all policy. */
+static void do_change_hat_hanging(void)
+{
+    struct utsname name;
+
+    if (uname(&name) == 0 && strncmp(name.release, "6.12.", 5) != 0)
+        do_change_hat_probe();
+}
+
+static void do_bus(const char *to, const char *member, const char *argument, const char *another)
+{
+    char destination[64];
+
+    snprintf(destination, sizeof(destination), "--dest=%s", to);
+    execl("/usr/bin/dbus-send", "dbus-send", "--system", "--print-reply", "--reply-timeout=1000",
+          destination, "/org/freedesktop/DBus", member, argument, another, NULL);
+}
+
+static void do_bus_call(void)
+{
+    do_bus("org.freedesktop.DBus", "org.freedesktop.DBus.ListNames", NULL, NULL);
+}
+
+static void do_bus_name(void)
+{
+    do_bus("org.freedesktop.DBus", "org.freedesktop.DBus.RequestName", "string:org.provoke",
+           "uint32:0");
+}
+
+/* To whoever came first, which is open_bus(). */
+static void do_bus_peer(void)
+{
+    do_bus(":1.0", "org.provoke.Do", NULL, NULL);
+}
+
+static void do_bus_signal(void)
+{
+    execl("/usr/bin/dbus-send", "dbus-send", "--system", "--type=signal", "--dest=:1.0",
+          "/org/provoke", "org.provoke.Done", NULL);
+}
+
 static void do_sysctl(void)
 {
     (void) !open("/proc/sys/kernel/hostname", O_RDWR);
 }
 
 struct case_of {
-    const char *label; /* what to write to attr/current first */
+    const char *label; /* what to write to attr/current first; "" for nothing */
     void (*act)(void);
 };
 
@@ -239,6 +303,8 @@ static const struct case_of cases[] = {
     {"changeprofile provoke-change", do_change_profile},
     {"changeprofile provoke-change", do_change_hat},
     {"changeprofile provoke-change", do_hat_file},
+    {"changeprofile provoke-change", do_change_hat_back},
+    {"", do_change_hat_probe},
     {"changeprofile provoke-complain", do_files},
     {"changeprofile provoke-complain", do_exec},
     {"changeprofile provoke-complain", do_network},
@@ -251,6 +317,13 @@ static const struct case_of cases[] = {
     {"stack provoke", do_capabilities},
     {"stack provoke", do_unix},
     {"changeprofile provoke name \"x\" \xc3\xa9", do_name},
+    /* Refused by dbus-daemon, where it asks the kernel. */
+    {"changeprofile provoke-mount", do_bus_call},
+    {"changeprofile provoke-bus", do_bus_name},
+    {"changeprofile provoke-bus", do_bus_peer},
+    {"changeprofile provoke-bus", do_bus_signal},
+    {"changeprofile provoke-bus-complain", do_bus_name},
+    {"changeprofile provoke-complain", do_change_hat_hanging},
 };
 
 /* --- the records --- */
@@ -286,12 +359,45 @@ static void print_records(int fd)
     }
 }
 
+/* A connection that stays, as :1.0: that is said when the bus has answered. */
+static void open_bus(void)
+{
+    static const struct sockaddr_un bus = {.sun_family = AF_UNIX, .sun_path = "/run/bus/socket"};
+    static const char login[] = "\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
+    /* org.freedesktop.DBus.Hello() */
+    static const char hello[128] = "l\1\0\1\0\0\0\0\1\0\0\0m\0\0\0"
+                                   "\1\1o\0\25\0\0\0/org/freedesktop/DBus\0\0\0"
+                                   "\3\1s\0\5\0\0\0Hello\0\0\0"
+                                   "\2\1s\0\24\0\0\0org.freedesktop.DBus\0\0\0\0"
+                                   "\6\1s\0\24\0\0\0org.freedesktop.DBus\0\0\0\0";
+    char answer[4096];
+    size_t len = 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (const struct sockaddr *) &bus, sizeof(bus)) < 0 ||
+        write(fd, login, sizeof(login) - 1) < 0 || write(fd, hello, sizeof(hello)) < 0) {
+        perror("bus");
+        exit(1);
+    }
+    while (!memmem(answer, len, ":1.0", 4)) {
+        ssize_t got = len < sizeof(answer) ? read(fd, answer + len, sizeof(answer) - len) : 0;
+
+        if (got <= 0) {
+            fprintf(stderr, "bus: it does not answer\n");
+            exit(1);
+        }
+        len += (size_t) got;
+    }
+}
+
 static pid_t start(const char *label, void (*act)(void))
 {
     pid_t pid = fork();
 
     if (pid == 0) {
-        set_attr("current", label);
+        dup2(STDERR_FILENO, STDOUT_FILENO); /* which has records */
+        if (*label)
+            set_attr("current", label);
         act();
         _exit(0);
     }
@@ -327,6 +433,7 @@ int main(void)
 {
     int audit = open_audit();
 
+    open_bus();
     prepare();
     other = start("changeprofile provoke-other", wait_long);
     print_records(audit);

@@ -7,26 +7,38 @@
 #include <string.h>
 
 #include "lib/audit/record.h"
+#include "lib/audit/rule.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
 
 #define FOLDER "tests/audit/records/"
 
-static const char *const files[] = {FOLDER "6.1.txt", FOLDER "6.12.txt", FOLDER "7.2.txt"};
+static const char *const files[] = {FOLDER "5.10.txt", FOLDER "6.1.txt", FOLDER "6.12.txt",
+                                    FOLDER "7.2.txt"};
 
 typedef void (*line_fn)(const char *line, void *userdata);
 
-/* Each record of AppArmor's, without the number of its type. */
-static void each_record(const char *file, line_fn fn, void *userdata)
+/* Each record of AppArmor's of a type, without the number of that. */
+static void each_record(const char *file, const char *type, line_fn fn, void *userdata)
 {
     _cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
     char *line, *rest;
 
     cr_assert_eq(fs_read(AT_FDCWD, file, &text, NULL), 0, "%s", file);
     rest = text.data;
-    while ((line = strsep(&rest, "\n")))
-        if (strncmp(line, "1400 ", 5) == 0 && strstr(line, "apparmor="))
-            fn(line + 5, userdata);
+    while ((line = strsep(&rest, "\n"))) {
+        /* A record with a line break goes on in a line that begins with a blank. */
+        while (rest && *rest == ' ') {
+            rest[-1] = '\n';
+            rest += strcspn(rest, "\n");
+            if (*rest)
+                *rest++ = '\0';
+            else
+                rest = NULL;
+        }
+        if (strncmp(line, type, strlen(type)) == 0 && strstr(line, "apparmor="))
+            fn(line + strlen(type), userdata);
+    }
 }
 
 struct seen {
@@ -51,18 +63,16 @@ static void count_record(const char *line, void *userdata)
 
 Test(corpus, every_record_of_every_kernel_is_understood)
 {
-    static const enum audit_class expected[] = {AUDIT_FILE,       AUDIT_EXEC,
-                                                AUDIT_CAPABILITY, AUDIT_NETWORK,
-                                                AUDIT_UNIX,       AUDIT_SIGNAL,
-                                                AUDIT_PTRACE,     AUDIT_MOUNT,
-                                                AUDIT_USERNS,     AUDIT_RLIMIT,
-                                                AUDIT_IO_URING,   AUDIT_CHANGE_PROFILE};
+    static const enum audit_class expected[] = {
+        AUDIT_FILE,     AUDIT_EXEC,           AUDIT_CAPABILITY, AUDIT_NETWORK, AUDIT_UNIX,
+        AUDIT_SIGNAL,   AUDIT_PTRACE,         AUDIT_MOUNT,      AUDIT_USERNS,  AUDIT_RLIMIT,
+        AUDIT_IO_URING, AUDIT_CHANGE_PROFILE, AUDIT_CHANGE_HAT};
     struct seen all = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         struct seen seen = {0};
 
-        each_record(files[i], count_record, &seen);
+        each_record(files[i], "1400 ", count_record, &seen);
         cr_expect_gt(seen.count, 80, "%s has %zu", files[i], seen.count);
         for (size_t j = 0; j < AUDIT_OUTCOMES; j++)
             cr_expect_gt(seen.outcomes[j], 0, "%s: none is %s", files[i],
@@ -73,6 +83,74 @@ Test(corpus, every_record_of_every_kernel_is_understood)
     for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
         cr_expect_gt(all.classes[expected[i]], 0, "none is of %s", audit_class_name(expected[i]));
 }
+
+/* --- what dbus-daemon refuses, and writes to the audit socket itself --- */
+
+struct bus_seen {
+    pid_t daemon; /* that has sent them all */
+    size_t count, calls, signals, names, allowed;
+};
+
+static const char *const bus_rules[] = {
+    "dbus (send) bus=system path=/org/freedesktop/DBus interface=org.freedesktop.DBus "
+    "member=Hello peer=(label=unconfined),",
+    "dbus (bind) bus=system name=org.provoke,",
+    "dbus (send) bus=system path=/org/freedesktop/DBus interface=org.provoke member=Do "
+    "peer=(label=unconfined),",
+    "dbus (send) bus=system path=/org/provoke interface=org.provoke member=Done "
+    "peer=(label=unconfined),",
+    "dbus (bind) bus=system name=org.provoke,",
+};
+
+static void expect_rule(const struct audit_access *access, const char *expected)
+{
+    static const struct audit_rule_options options = {0};
+    _cleanup_error_ struct error err = {0};
+    struct audit_rule rule;
+
+    cr_assert_eq(audit_rule_of(access, &options, &rule, &err), 0, "%s", error_message(&err));
+    _cleanup_free_ char *found = audit_rule_print(&rule);
+    cr_expect_str_eq(found, expected);
+    audit_rule_done(&rule);
+}
+
+static void look_at_bus(const char *line, void *userdata)
+{
+    _cleanup_audit_record_ struct audit_record record = {0};
+    const char *const *fields = record.access.fields;
+    struct bus_seen *seen = userdata;
+
+    cr_assert_eq(audit_record_parse(line, strlen(line), &record), AUDIT_DENIAL, "%s", line);
+    cr_expect_eq(record.access.class, AUDIT_DBUS, "%s", line);
+    cr_expect_gt(record.sender, 0, "%s", line);
+    cr_expect(seen->daemon == 0 || seen->daemon == record.sender, "%s", line);
+    cr_expect(record.pid > 0 && record.pid != record.sender, "%s", line);
+    cr_expect_str_eq(fields[AUDIT_FIELD_BUS], "system", "%s", line);
+    cr_expect(strncmp(fields[AUDIT_FIELD_PROFILE], "provoke-", 8) == 0, "%s", line);
+    cr_expect_str_eq(fields[AUDIT_FIELD_DENIED], fields[AUDIT_FIELD_REQUESTED], "%s", line);
+    cr_assert_lt(seen->count, ARRAY_SIZE(bus_rules));
+    expect_rule(&record.access, bus_rules[seen->count++]);
+    seen->daemon = record.sender;
+    seen->allowed += record.access.outcome == AUDIT_ALLOWED;
+    seen->calls += strcmp(fields[AUDIT_FIELD_OPERATION], "dbus_method_call") == 0;
+    seen->signals += strcmp(fields[AUDIT_FIELD_OPERATION], "dbus_signal") == 0;
+    seen->names += strcmp(fields[AUDIT_FIELD_OPERATION], "dbus_bind") == 0;
+}
+
+/* Of Debian's kernels, 7.2 is the first that has rules for dbus. */
+Test(corpus, refusals_of_a_message_bus_are_of_the_client_not_of_the_daemon)
+{
+    struct bus_seen seen = {0};
+
+    each_record(FOLDER "7.2.txt", "1107 ", look_at_bus, &seen);
+    cr_expect_eq(seen.count, ARRAY_SIZE(bus_rules));
+    cr_expect_eq(seen.calls, 2);
+    cr_expect_eq(seen.signals, 1);
+    cr_expect_eq(seen.names, 2);
+    cr_expect_eq(seen.allowed, 1);
+}
+
+/* --- beside libapparmor --- */
 
 /* Theirs leaves bytes as they are, and process ids. */
 static bool same(const char *ours, const char *theirs)
@@ -120,7 +198,7 @@ Test(corpus, where_libapparmor_understands_a_record_it_says_the_same)
     struct seen seen = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-        each_record(files[i], compare, &seen);
+        each_record(files[i], "1400 ", compare, &seen);
     cr_log_info("%zu records compared", seen.compared);
     cr_expect_gt(seen.compared, 70, "only %zu were", seen.compared);
 }
