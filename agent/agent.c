@@ -24,7 +24,8 @@
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
 #include "lib/compile/features.h"
-#include "lib/serve/address.h"
+#include "lib/kube/access.h"
+#include "lib/serve/endpoints.h"
 #include "lib/serve/health.h"
 
 /* A node whose AppArmor cannot be used now is looked at again. */
@@ -47,7 +48,7 @@ struct agent {
     struct utsname uname;
     struct metrics *metrics;
     struct health *health;
-    struct server *server;
+    struct endpoints *endpoints;
 
     /* The node's side; nothing of it without a usable kernel. */
     struct host host;
@@ -66,6 +67,7 @@ struct agent {
 
     /* With a cluster. */
     struct kube_client *client;
+    struct kube_access *access; /* to the metrics; NULL: nobody is asked */
     struct node *node;
     struct publisher *publisher;
     struct features_publisher *features; /* once there is a compiler */
@@ -484,6 +486,28 @@ static const char *check_kernel(void *userdata)
                : NULL;
 }
 
+static void access_failed(_unused_ void *userdata, const struct error *err)
+{
+    log_warn("nobody new is let read the metrics", "err", error_message(err));
+}
+
+static void create_access(struct agent *agent)
+{
+    const struct kube_access_options options = {.client = agent->client,
+                                                .path = "/metrics",
+                                                .failed = access_failed};
+
+    agent->access = kube_access_new(&options);
+}
+
+static void authorise(void *userdata, const char *authorization, health_verdict_fn verdict,
+                      void *verdict_userdata)
+{
+    const struct agent *agent = userdata;
+
+    kube_access_ask(agent->access, authorization, verdict, verdict_userdata);
+}
+
 static int start_server(struct agent *agent, struct error *err)
 {
     const struct health_check checks[] = {
@@ -491,20 +515,16 @@ static int start_server(struct agent *agent, struct error *err)
         {.name = "published", .check = check_published, .userdata = agent},
         {.name = "kernel", .check = check_kernel, .userdata = agent},
     };
-    struct server_route routes[HEALTH_ROUTES];
-    struct server_options options = {0};
-    _cleanup_free_ char *address = NULL;
-    int r;
+    bool authorises;
+    int r = endpoints_check(&agent->options.endpoints, &authorises, err);
 
-    if (!agent->options.listen || !*agent->options.listen)
-        return 0;
-    r = address_parse(agent->options.listen, &address, &options.port, err);
     if (r < 0)
         return r;
-    options.address = address;
+    if (authorises)
+        create_access(agent);
     agent->health = health_new(agent->metrics, checks, ARRAY_SIZE(checks));
-    health_routes(agent->health, routes);
-    return server_new(agent->loop, &options, routes, ARRAY_SIZE(routes), &agent->server, err);
+    return endpoints_new(agent->loop, agent->health, &agent->options.endpoints, authorise, agent,
+                         &agent->endpoints, err);
 }
 
 /* --- the two ways to run --------------------------------------------------------------------- */
@@ -598,7 +618,8 @@ bool agent_free(struct agent *agent)
     if (!agent)
         return true;
     stuck = agent->host.kernel && kernel_stuck(agent->host.kernel);
-    server_free(agent->server);
+    endpoints_free(agent->endpoints);
+    kube_access_free(agent->access);
     health_free(agent->health);
     loop_timer_free(agent->kernel_timer);
     loop_timer_free(agent->trim_timer);

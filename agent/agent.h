@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strv.h"
+#include "lib/serve/endpoints.h"
 
 /*
  * The node agent as a whole: wires source, reconciler and publisher for a cluster, or source,
@@ -22,10 +23,10 @@ struct agent_options {
     const char *includes;
     const char *parser;
     const char *proc;
-    const char *manifests;   /* folder; NULL: a cluster */
-    bool once;               /* with manifests: end when everything has been dealt with */
-    bool purge;              /* with manifests: what a cluster has put here goes, too */
-    const char *listen;      /* ADDRESS:PORT of probes and metrics; NULL or "": none */
+    const char *manifests; /* folder; NULL: a cluster */
+    bool once;             /* with manifests: end when everything has been dealt with */
+    bool purge;            /* with manifests: what a cluster has put here goes, too */
+    struct endpoints_flags endpoints;
     bool must_stay_confined; /* end when the agent's own profile has gone from under it */
     struct strv node_labels; /* with manifests: KEY=VALUE, for nodeSelector */
 };

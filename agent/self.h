@@ -16,8 +16,9 @@ struct self_options {
     const char *includes;
     const char *parser; /* NULL: where compiler.h looks for it */
     const char *proc;
-    const char *manifests;  /* folder; NULL: a cluster */
-    const char *kubeconfig; /* NULL: see kube_config_load() */
+    const char *manifests;   /* folder; NULL: a cluster */
+    const char *kubeconfig;  /* NULL: see kube_config_load() */
+    const char *metrics_tls; /* folder; NULL or "": none */
 };
 
 /* Sets no_new_privs, too. */

@@ -163,5 +163,7 @@ int self_places_find(const struct self_options *options, struct self_places *ret
         r = add(&ret->config, options->manifests, BELOW, err);
     else if (r == 0)
         r = add_kubeconfig(options->kubeconfig, &ret->config, err);
+    if (r == 0 && options->metrics_tls && *options->metrics_tls)
+        r = add(&ret->config, options->metrics_tls, BELOW, err);
     return r;
 }

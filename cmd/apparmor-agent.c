@@ -20,7 +20,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
 #include "lib/policy/names.h"
-#include "lib/serve/address.h"
+#include "lib/serve/endpoints.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9781"
 
@@ -29,7 +29,8 @@ enum { EXIT_USAGE = 2 };
 struct flags {
     char *kubeconfig, *node_name, *ns, *host_root, *apparmorfs, *includes, *parser, *proc,
         *manifests;
-    char *listen, *log_level, *log_format, *self_confinement;
+    char *listen, *metrics_listen, *metrics_auth, *metrics_tls, *log_level, *log_format,
+        *self_confinement;
     bool once, purge;
     struct strv node_labels;
 };
@@ -114,8 +115,23 @@ static const struct option table[] = {
      .type = OPTION_STRING,
      .target = &flags.listen,
      .argument = "ADDRESS:PORT",
-     .help = "Serves /healthz, /readyz and /metrics; an empty value turns it off. When absent: "
-             "" DEFAULT_LISTEN ", and off with --manifests."},
+     .help = ENDPOINTS_LISTEN_HELP " When absent: " DEFAULT_LISTEN ", and off with --manifests."},
+    {.name = "metrics-listen",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_listen,
+     .argument = "ADDRESS:PORT",
+     .help = ENDPOINTS_METRICS_LISTEN_HELP},
+    {.name = "metrics-auth",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_auth,
+     .argument = "HOW",
+     .default_text = "auto",
+     .help = ENDPOINTS_METRICS_AUTH_HELP},
+    {.name = "metrics-tls",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_tls,
+     .argument = "DIR",
+     .help = ENDPOINTS_METRICS_TLS_HELP},
     {.name = "self-confinement",
      .type = OPTION_STRING,
      .target = &flags.self_confinement,
@@ -147,35 +163,40 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.ns,
-                        &flags.kubeconfig,
-                        &flags.node_name,
-                        &flags.host_root,
-                        &flags.apparmorfs,
-                        &flags.includes,
-                        &flags.parser,
-                        &flags.proc,
-                        &flags.manifests,
-                        &flags.listen,
-                        &flags.log_level,
-                        &flags.log_format,
-                        &flags.self_confinement};
+    char **strings[] = {
+        &flags.ns,          &flags.kubeconfig, &flags.node_name,      &flags.host_root,
+        &flags.apparmorfs,  &flags.includes,   &flags.parser,         &flags.proc,
+        &flags.manifests,   &flags.listen,     &flags.metrics_listen, &flags.metrics_auth,
+        &flags.metrics_tls, &flags.log_level,  &flags.log_format,     &flags.self_confinement};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         free(*strings[i]);
     strv_done(&flags.node_labels);
 }
 
-static int check_listen(struct error *err)
+static struct endpoints_flags endpoints(void)
 {
-    _cleanup_free_ char *address = NULL;
-    uint16_t port;
+    return (struct endpoints_flags){
+        .listen = flags.listen      ? flags.listen
+                  : flags.manifests ? NULL
+                                    : DEFAULT_LISTEN,
+        .metrics_listen = flags.metrics_listen,
+        .metrics_auth = flags.metrics_auth,
+        .metrics_tls = flags.metrics_tls,
+    };
+}
 
-    if (!flags.listen || !*flags.listen)
-        return 0;
-    if (address_parse(flags.listen, &address, &port, err) < 0)
-        return error_wrap(err, "--listen");
-    return 0;
+static int check_endpoints(struct error *err)
+{
+    const struct endpoints_flags from = endpoints();
+    bool authorises;
+    int r = endpoints_check(&from, &authorises, err);
+
+    if (r == 0 && authorises && flags.manifests)
+        return error_set(err, -EINVAL,
+                         "without a cluster nobody can say who may read the metrics: bind "
+                         "--metrics-listen to 127.0.0.1, or let everybody by --metrics-auth=none");
+    return r;
 }
 
 static bool self_confinement_is(const char *value)
@@ -194,7 +215,7 @@ static int check_self_confinement(struct error *err)
 
 static int check_flags(struct error *err)
 {
-    int r = check_listen(err);
+    int r = check_endpoints(err);
 
     if (r == 0)
         r = check_self_confinement(err);
@@ -283,6 +304,7 @@ static int confine_self(void)
         .proc = flags.proc,
         .manifests = flags.manifests,
         .kubeconfig = flags.kubeconfig,
+        .metrics_tls = flags.metrics_tls,
     };
     _cleanup_error_ struct error calls = {0}, profile = {0};
     int r = 0;
@@ -310,9 +332,7 @@ static int run_flags(void)
         .manifests = flags.manifests,
         .once = flags.once,
         .purge = flags.purge,
-        .listen = flags.listen      ? flags.listen
-                  : flags.manifests ? NULL
-                                    : DEFAULT_LISTEN,
+        .endpoints = endpoints(),
         .node_labels = flags.node_labels,
         .must_stay_confined = self_confinement_is("required"),
     };

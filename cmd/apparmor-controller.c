@@ -18,6 +18,7 @@
 #include "lib/base/options.h"
 #include "lib/policy/names.h"
 #include "lib/serve/address.h"
+#include "lib/serve/endpoints.h"
 
 #define DEFAULT_LISTEN ":8080"
 #define DEFAULT_FEATURES "/usr/share/apparmor-features/features"
@@ -25,8 +26,9 @@
 enum { EXIT_USAGE = 2 };
 
 struct flags {
-    char *kubeconfig, *listen, *lease_namespace, *pod_name, *agent_namespace, *log_level,
-        *log_format, *parser, *includes, *features, *webhook_listen, *webhook_secret;
+    char *kubeconfig, *listen, *metrics_listen, *metrics_auth, *metrics_tls, *lease_namespace,
+        *pod_name, *agent_namespace, *log_level, *log_format, *parser, *includes, *features,
+        *webhook_listen, *webhook_secret;
     struct strv webhook_hosts, exempt_namespaces, exempt_users, exempt_runtime_classes;
     unsigned agent_lost_after, labels_lost_after, promotable_after;
 };
@@ -45,7 +47,23 @@ static const struct option table[] = {
      .target = &flags.listen,
      .argument = "ADDRESS:PORT",
      .default_text = DEFAULT_LISTEN,
-     .help = "Serves /healthz, /readyz and /metrics; an empty value turns it off."},
+     .help = ENDPOINTS_LISTEN_HELP},
+    {.name = "metrics-listen",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_listen,
+     .argument = "ADDRESS:PORT",
+     .help = ENDPOINTS_METRICS_LISTEN_HELP},
+    {.name = "metrics-auth",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_auth,
+     .argument = "HOW",
+     .default_text = "auto",
+     .help = ENDPOINTS_METRICS_AUTH_HELP},
+    {.name = "metrics-tls",
+     .type = OPTION_STRING,
+     .target = &flags.metrics_tls,
+     .argument = "DIR",
+     .help = ENDPOINTS_METRICS_TLS_HELP},
     {.name = "lease-namespace",
      .type = OPTION_STRING,
      .target = &flags.lease_namespace,
@@ -166,7 +184,8 @@ static const struct options options = {
 
 static void flags_done(void)
 {
-    char **strings[] = {&flags.kubeconfig,      &flags.listen,         &flags.lease_namespace,
+    char **strings[] = {&flags.metrics_listen,  &flags.metrics_auth,   &flags.metrics_tls,
+                        &flags.kubeconfig,      &flags.listen,         &flags.lease_namespace,
                         &flags.pod_name,        &flags.log_level,      &flags.log_format,
                         &flags.agent_namespace, &flags.parser,         &flags.includes,
                         &flags.features,        &flags.webhook_listen, &flags.webhook_secret};
@@ -178,11 +197,6 @@ static void flags_done(void)
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         strv_done(lists[i]);
 }
-
-/* What the options borrow. */
-struct addresses {
-    char *listen, *webhooks;
-};
 
 static int read_webhook_flags(struct controller_webhooks *ret, char **ret_address,
                               struct error *err)
@@ -203,13 +217,19 @@ static int read_webhook_flags(struct controller_webhooks *ret, char **ret_addres
     return 0;
 }
 
-static int read_flags(struct controller_options *ret, struct addresses *ret_addresses,
-                      struct error *err)
+static int read_flags(struct controller_options *ret, char **ret_address, struct error *err)
 {
     int r;
 
     *ret = (struct controller_options){
         .kubeconfig = flags.kubeconfig,
+        .endpoints =
+            {
+                .listen = flags.listen,
+                .metrics_listen = flags.metrics_listen,
+                .metrics_auth = flags.metrics_auth,
+                .metrics_tls = flags.metrics_tls,
+            },
         .lease_namespace =
             flags.lease_namespace && *flags.lease_namespace ? flags.lease_namespace : NULL,
         .pod_name = flags.pod_name,
@@ -222,13 +242,9 @@ static int read_flags(struct controller_options *ret, struct addresses *ret_addr
         .includes = flags.includes,
         .features = flags.features,
     };
-    if (*flags.listen) {
-        if (address_parse(flags.listen, &ret_addresses->listen, &ret->listen_port, err) < 0)
-            return error_wrap(err, "--listen");
-        ret->listen = true;
-        ret->listen_address = ret_addresses->listen;
-    }
-    r = read_webhook_flags(&ret->webhooks, &ret_addresses->webhooks, err);
+    r = endpoints_check(&ret->endpoints, NULL, err);
+    if (r == 0)
+        r = read_webhook_flags(&ret->webhooks, ret_address, err);
     if (r < 0)
         return r;
     return log_configure(flags.log_level, flags.log_format, err);
@@ -286,13 +302,13 @@ int main(int argc, char **argv)
 {
     struct controller_options controller_options;
     _cleanup_error_ struct error err = {0};
-    struct addresses addresses = {0};
+    _cleanup_free_ char *webhook_address = NULL;
     enum options_outcome outcome;
     int status = EXIT_SUCCESS;
 
     alloc_init();
     if (options_parse(&options, argc, argv, NULL, &outcome, &err) < 0 ||
-        (outcome == OPTIONS_RUN && read_flags(&controller_options, &addresses, &err) < 0)) {
+        (outcome == OPTIONS_RUN && read_flags(&controller_options, &webhook_address, &err) < 0)) {
         fprintf(stderr, "apparmor-controller: %s\n", error_message(&err));
         status = EXIT_USAGE;
     } else if (outcome == OPTIONS_HELP) {
@@ -302,8 +318,6 @@ int main(int argc, char **argv)
     } else {
         status = run_controller(&controller_options);
     }
-    free(addresses.listen);
-    free(addresses.webhooks);
     flags_done();
     return status;
 }

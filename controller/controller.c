@@ -19,11 +19,12 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/kube/access.h"
 #include "lib/kube/client.h"
 #include "lib/kube/config.h"
 #include "lib/kube/events.h"
+#include "lib/serve/endpoints.h"
 #include "lib/serve/health.h"
-#include "lib/serve/serve.h"
 
 #define API_QPS 50
 #define API_BURST 100
@@ -55,7 +56,8 @@ struct controller {
     struct garbage *garbage;       /* likewise */
     struct metrics *metrics;
     struct health *health;
-    struct server *server;
+    struct kube_access *access; /* to the metrics; NULL: nobody is asked */
+    struct endpoints *endpoints;
     unsigned stopping; /* parts that have not stopped yet */
     void (*stopped)(void *userdata);
     void *stopped_userdata;
@@ -282,22 +284,48 @@ static void collect(void *userdata)
                 (double) node_index_profiles(controller->index), NULL);
 }
 
+static void access_failed(_unused_ void *userdata, const struct error *err)
+{
+    log_warn("nobody new is let read the metrics", "err", error_message(err));
+}
+
+static void create_access(struct controller *controller)
+{
+    const struct kube_access_options options = {.client = controller->client,
+                                                .path = "/metrics",
+                                                .failed = access_failed};
+
+    controller->access = kube_access_new(&options);
+}
+
+static void authorise(void *userdata, const char *authorization, health_verdict_fn verdict,
+                      void *verdict_userdata)
+{
+    const struct controller *controller = userdata;
+
+    kube_access_ask(controller->access, authorization, verdict, verdict_userdata);
+}
+
 static int controller_serve(struct controller *controller, const struct controller_options *options,
                             struct error *err)
 {
-    const struct server_options server = {.address = options->listen_address,
-                                          .port = options->listen_port};
-    struct server_route routes[HEALTH_ROUTES];
     struct health_check checks[SOURCES + 1];
     size_t count = SOURCES;
+    bool authorises;
+    int r = endpoints_check(&options->endpoints, &authorises, err);
+
+    if (r < 0)
+        return r;
+    if (authorises)
+        create_access(controller);
 
     sources_checks(controller->sources, checks);
     if (controller->webhooks)
         checks[count++] = (struct health_check){"webhooks", webhooks_check, controller->webhooks};
     controller->health = health_new(controller->metrics, checks, count);
     health_set_collect(controller->health, collect, controller);
-    health_routes(controller->health, routes);
-    return server_new(controller->loop, &server, routes, HEALTH_ROUTES, &controller->server, err);
+    return endpoints_new(controller->loop, controller->health, &options->endpoints, authorise,
+                         controller, &controller->endpoints, err);
 }
 
 /* --- life --------------------------------------------------------------------------- */
@@ -441,11 +469,9 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     r = controller_start(controller, options, err);
     if (r < 0)
         return r;
-    if (options->listen) {
-        r = controller_serve(controller, options, err);
-        if (r < 0)
-            return r;
-    }
+    r = controller_serve(controller, options, err);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(controller);
     return 0;
 }
@@ -486,7 +512,8 @@ void controller_free(struct controller *controller)
 {
     if (!controller)
         return;
-    server_free(controller->server);
+    endpoints_free(controller->endpoints);
+    kube_access_free(controller->access);
     garbage_free(controller->garbage);
     reconciler_free(controller->reconciler);
     history_free(controller->history);
@@ -506,9 +533,4 @@ void controller_free(struct controller *controller)
     metrics_free(controller->metrics);
     free(controller->agent_namespace);
     free(controller);
-}
-
-uint16_t controller_port(const struct controller *controller)
-{
-    return controller->server ? server_port(controller->server) : 0;
 }

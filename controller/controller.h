@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/strv.h"
+#include "lib/serve/endpoints.h"
 
 /*
  * The controller: informers of AppArmorProfiles, AppArmorNodes, Nodes and agents' pods feed the
@@ -17,10 +18,8 @@
 struct controller;
 
 struct controller_options {
-    const char *kubeconfig;     /* NULL: as kube_config_load() looks for one */
-    const char *listen_address; /* NULL: all interfaces */
-    uint16_t listen_port;       /* 0: any */
-    bool listen;                /* false: no server */
+    const char *kubeconfig; /* NULL: as kube_config_load() looks for one */
+    struct endpoints_flags endpoints;
     /* Of the Lease by which one of several replicas is chosen; NULL: this is the only one. */
     const char *lease_namespace;
     const char *pod_name; /* NULL: the host's name */
@@ -47,5 +46,3 @@ void controller_stop(struct controller *controller, void (*done)(void *userdata)
 /* Ends everything; the loop can be drained then. */
 void controller_free(struct controller *controller);
 DEFINE_CLEANUP(struct controller *, controller_free)
-/* Of the server; 0 without one. */
-uint16_t controller_port(const struct controller *controller);

@@ -17,6 +17,14 @@ struct health {
     size_t count;
     health_collect_fn collect;
     void *collect_userdata;
+    health_authorise_fn authorise;
+    void *authorise_userdata;
+};
+
+/* One that waits to hear whether its sender may. */
+struct health_visit {
+    const struct health *health;
+    struct server_request *request;
 };
 
 struct health *health_new(struct metrics *metrics, const struct health_check *checks, size_t count)
@@ -42,6 +50,12 @@ void health_set_collect(struct health *health, health_collect_fn collect, void *
 {
     health->collect = collect;
     health->collect_userdata = userdata;
+}
+
+void health_set_authoriser(struct health *health, health_authorise_fn authorise, void *userdata)
+{
+    health->authorise = authorise;
+    health->authorise_userdata = userdata;
 }
 
 static void health_live(_unused_ void *userdata, struct server_request *request,
@@ -71,10 +85,8 @@ static void health_ready(void *userdata, struct server_request *request, _unused
     server_respond_text(request, ready ? 200 : 503, buf_string(&out));
 }
 
-static void health_metrics(void *userdata, struct server_request *request,
-                           _unused_ const char *body, _unused_ size_t body_len)
+static void health_show_metrics(const struct health *health, struct server_request *request)
 {
-    const struct health *health = userdata;
     _cleanup_buf_ struct buf out = BUF_INIT(METRICS_MAX);
 
     if (health->collect)
@@ -86,9 +98,35 @@ static void health_metrics(void *userdata, struct server_request *request,
     server_respond(request, 200, METRICS_TYPE, buf_string(&out), out.len);
 }
 
+static void health_verdict(void *userdata, unsigned http_status, const char *why)
+{
+    _cleanup_free_ struct health_visit *visit = userdata;
+
+    if (http_status == 200)
+        health_show_metrics(visit->health, visit->request);
+    else
+        server_respond_text(visit->request, http_status, why);
+}
+
+static void health_metrics(void *userdata, struct server_request *request,
+                           _unused_ const char *body, _unused_ size_t body_len)
+{
+    const struct health *health = userdata;
+    struct health_visit *visit;
+
+    if (!health->authorise) {
+        health_show_metrics(health, request);
+        return;
+    }
+    visit = xcalloc(1, sizeof(*visit));
+    *visit = (struct health_visit){health, request};
+    health->authorise(health->authorise_userdata, server_request_authorization(request),
+                      health_verdict, visit);
+}
+
 void health_routes(struct health *health, struct server_route ret[static HEALTH_ROUTES])
 {
-    ret[0] = (struct server_route){"GET", "/healthz", health_live, health};
-    ret[1] = (struct server_route){"GET", "/readyz", health_ready, health};
-    ret[2] = (struct server_route){"GET", "/metrics", health_metrics, health};
+    ret[HEALTH_LIVE] = (struct server_route){"GET", "/healthz", health_live, health};
+    ret[HEALTH_READY] = (struct server_route){"GET", "/readyz", health_ready, health};
+    ret[HEALTH_METRICS] = (struct server_route){"GET", "/metrics", health_metrics, health};
 }

@@ -27,5 +27,16 @@ DEFINE_CLEANUP(struct health *, health_free)
 typedef void (*health_collect_fn)(void *userdata);
 void health_set_collect(struct health *health, health_collect_fn collect, void *userdata);
 
-#define HEALTH_ROUTES 3
+/*
+ * Who may read /metrics: without it, everybody. `authorization` is that header ("" when there is
+ * none), borrowed for the call. `verdict` is to come once, at once or later: 200, or the status of
+ * the refusal and why.
+ */
+typedef void (*health_verdict_fn)(void *userdata, unsigned http_status, const char *why);
+typedef void (*health_authorise_fn)(void *userdata, const char *authorization,
+                                    health_verdict_fn verdict, void *verdict_userdata);
+void health_set_authoriser(struct health *health, health_authorise_fn authorise, void *userdata);
+
+/* In this order. */
+enum { HEALTH_LIVE, HEALTH_READY, HEALTH_METRICS, HEALTH_ROUTES };
 void health_routes(struct health *health, struct server_route ret[static HEALTH_ROUTES]);

@@ -42,6 +42,10 @@ static void server_request_free(struct server_request *request)
     server_request_drop_timers(request);
     server_request_drop_body(request);
     free(request->media_type);
+    /* A secret as a rule. */
+    if (request->authorization)
+        explicit_bzero(request->authorization, strlen(request->authorization));
+    free(request->authorization);
     free(request->content_type);
     free(request->allow);
     free(request->out);
@@ -65,6 +69,11 @@ void server_request_detach(struct server_request *request)
 const char *server_request_media_type(const struct server_request *request)
 {
     return request->media_type ? request->media_type : "";
+}
+
+const char *server_request_authorization(const struct server_request *request)
+{
+    return request->authorization ? request->authorization : "";
 }
 
 void server_request_send(struct server_request *request)

@@ -36,7 +36,8 @@ struct server_request {
     struct loop_timer *deadline;
     struct loop_timer *resume; /* of sending, see session_hold() */
 
-    char *media_type; /* or NULL */
+    char *media_type;    /* or NULL */
+    char *authorization; /* likewise */
     struct buf body;
     size_t *bodies; /* the server's count of bytes under way; NULL: this one no longer counts */
     size_t body_len, received; /* as announced, and so far */

@@ -38,12 +38,19 @@ static void server_route_log(void)
     lws_set_log_level(log_enabled(LOG_DEBUG) ? LLL_ERR | LLL_WARN : 0, server_log);
 }
 
-static int server_start_context(struct server *server, struct error *err)
+/* Without TLS it would make a client's context all the same, and with several servers lose it. */
+static uint64_t server_tls_options(const struct server_options *options)
+{
+    return options->tls_cert || options->identity ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0;
+}
+
+static int server_start_context(struct server *server, const struct server_options *options,
+                                struct error *err)
 {
     void *loops[] = {server->loop};
     struct lws_context_creation_info info = {
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+                   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | server_tls_options(options),
         .foreign_loops = loops,
         .pcontext = &server->context,
         .user = server,
@@ -72,7 +79,7 @@ static int server_start_vhost(struct server *server, const struct server_options
 {
     const struct server_identity *identity = options->identity;
     struct lws_context_creation_info info = {
-        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+        .options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS | server_tls_options(options),
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .vhost_name = "default",
         .protocols = server->protocols,
@@ -299,7 +306,7 @@ int server_new(uv_loop_t *loop, const struct server_options *options,
         options->connections_max ? options->connections_max : DEFAULT_CONNECTIONS_MAX;
     route_table_init(&server->routes, routes, count);
 
-    r = server_start_context(server, err);
+    r = server_start_context(server, options, err);
     if (r < 0)
         return r;
     r = server_start_vhost(server, options, err);

@@ -70,6 +70,8 @@ _must_check_ int server_set_identity(struct server *server, const struct server_
 /* Of a request whose handler has not answered: the media type that its body has by its header,
  * without parameters; "" when there is none. */
 const char *server_request_media_type(const struct server_request *request);
+/* Likewise: the Authorization header; "" when there is none. */
+const char *server_request_authorization(const struct server_request *request);
 
 /*
  * Answers once; the content is copied. A client that has gone meanwhile is no

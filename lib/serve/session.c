@@ -65,6 +65,18 @@ static char *session_media_type(struct lws *wsi)
     return xstrdup(text);
 }
 
+static char *session_authorization(struct lws *wsi)
+{
+    int len = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+    char *text;
+
+    if (len <= 0)
+        return NULL;
+    text = xcalloc(1, (size_t) len + 1);
+    (void) lws_hdr_copy(wsi, text, len + 1, WSI_TOKEN_HTTP_AUTHORIZATION);
+    return text;
+}
+
 static void session_end(struct session *session)
 {
     struct server_request *request = TAKE_PTR(session->request);
@@ -231,6 +243,7 @@ static int session_begin(struct server *server, struct session *session, struct 
     request->loop = server->loop;
     request->bodies = &server->bodies;
     request->media_type = session_media_type(wsi);
+    request->authorization = session_authorization(wsi);
     request->deadline = loop_timer_new(server->loop, session_deadline, request);
     request->resume = loop_timer_new(server->loop, session_resume, request);
     loop_timer_start(request->deadline, UINT64_C(1000) * server->timeout_s);
@@ -309,6 +322,10 @@ static int session_write_headers(struct server_request *request)
         session_add_header(wsi, "cache-control:", "no-store", &at, end) != 0)
         return -1;
     if (request->allow && session_add_header(wsi, "allow:", request->allow, &at, end) != 0)
+        return -1;
+    /* RFC 9110, 15.5.2. */
+    if (request->status == 401 &&
+        session_add_header(wsi, "www-authenticate:", "Bearer", &at, end) != 0)
         return -1;
     if (request->close && session_add_header(wsi, "connection:", "close", &at, end) != 0)
         return -1;

@@ -86,14 +86,28 @@ here, so that there is one place that says what the operator consists of.
 {{- $keep := dict "helm.sh/resource-policy" "keep" -}}
 {{- $_ := set $object.metadata "annotations" (merge $keep ($object.metadata.annotations | default dict)) -}}
 {{- else if eq $object.kind "DaemonSet" -}}
+{{- if $values.metrics.enabled -}}
+{{- include "apparmor.patch" (list $object (fromYamlArray ($files.Get "metrics/agent.yaml"))) -}}
+{{- end -}}
 {{- include "apparmor.pod" (list $object.spec.template $values.agent $values.images.agent $values.images) -}}
 {{- $_ := set $object.spec.updateStrategy.rollingUpdate "maxUnavailable" $values.agent.maxUnavailable -}}
 {{- else if eq $object.kind "Deployment" -}}
 {{- if $values.webhooks.enabled -}}
 {{- include "apparmor.patch" (list $object (fromYamlArray ($files.Get "webhooks/deployment.yaml"))) -}}
 {{- end -}}
+{{- if $values.metrics.enabled -}}
+{{- include "apparmor.patch" (list $object (fromYamlArray ($files.Get "metrics/controller.yaml"))) -}}
+{{- end -}}
 {{- include "apparmor.pod" (list $object.spec.template $values.controller $values.images.controller $values.images) -}}
 {{- $_ := set $object.spec "replicas" (int $values.controller.replicas) -}}
 {{- if eq $values.controller.spread "Required" }}{{ include "apparmor.spread" $object.spec.template.spec }}{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* As deploy/prometheus generates it. Takes the files of the chart. */ -}}
+{{- define "apparmor.dashboard" -}}
+{{- $labels := dict "app.kubernetes.io/part-of" "apparmor-operator" "grafana_dashboard" "1" -}}
+{{- $metadata := dict "name" "apparmor-dashboard" "namespace" "apparmor-system" "labels" $labels -}}
+{{- $data := dict "dashboard.json" (.Get "prometheus/dashboard.json") -}}
+{{- toYaml (dict "apiVersion" "v1" "kind" "ConfigMap" "metadata" $metadata "data" $data) -}}
 {{- end -}}
