@@ -121,6 +121,24 @@ test_a_file_of_anothers_in_its_place_is_left_alone() {
     expect_confined node-1
 }
 
+# From beyond the node, by an agent under its profile and with its own rights.
+test_metrics_are_read_by_whom_the_api_server_lets() {
+    local url=https://127.0.0.1:$METRICS_PORT/metrics token answer
+    k apply -f deploy/components/metrics/role.yaml
+    k create serviceaccount e2e-metrics
+    k create clusterrolebinding e2e-metrics --clusterrole=apparmor-metrics-reader --serviceaccount=default:e2e-metrics
+    token=$(k create token e2e-metrics)
+    AGENT_FLAGS=(--metrics-listen=:9782)
+    restart_agent node-1
+    AGENT_FLAGS=()
+    expect_equal "labels of the agent's threads" "$SELF (enforce)" "$(agent_labels node-1)"
+    expect_equal 'without a token' 401 "$(curl -sk --max-time 20 -o /dev/null -w '%{http_code}' "$url")"
+    answer=$(curl -sk --max-time 20 -H "Authorization: Bearer $token" "$url")
+    expect_match 'with one' 'apparmor_agent_confined 1' "$answer"
+    k delete clusterrolebinding/e2e-metrics serviceaccount/e2e-metrics
+    restart_agent node-1
+}
+
 # once NODE FLAG...: an agent of its own without a cluster, which ends by itself
 once() {
     local node=$1
