@@ -93,8 +93,25 @@ plugin_yaml_is_read() { plugin status -o yaml >"$WORK/status.yaml"
 plugin_completes() { KUBECONFIG=$DIR/admin.kubeconfig "$BUILD/kubectl-apparmor" __complete "$@" |
     grep -v '^:' | paste -sd ' '; }
 
+# plugin_forms COMMAND...: JSON, the same as YAML, and columns
+plugin_forms() {
+    allowed "$1 -o json is an object" plugin_json "$@"
+    equal "$1 -o yaml has the same at its top" "$(jq -r 'keys[]' "$WORK/plugin.json" | paste -sd ' ')" plugin_yaml_keys "$@"
+    allowed "$1 -o wide is for people, without colours in a pipe" plugin_wide "$@"
+}
+plugin_json() { plugin "$@" -o json >"$WORK/plugin.json"; [ $? -le 1 ] && jq -e 'type == "object"' "$WORK/plugin.json"; }
+plugin_yaml_keys() { plugin "$@" -o yaml | sed -n 's/^\([a-zA-Z]*\):.*/\1/p' | sort | paste -sd ' '; }
+plugin_wide() { plugin "$@" -o wide >"$WORK/plugin.wide"; [ $? -le 1 ] && [ -s "$WORK/plugin.wide" ] &&
+    ! jq -e . "$WORK/plugin.wide" >/dev/null 2>&1 && ! grep -q $'\x1b' "$WORK/plugin.wide"; }
+
 plugin_learns() {
+    local operands
     plugin_manifest Complain >"$WORK/plug.yaml"
+    for operands in status 'describe plug' 'describe node/node-1' 'denials plug' 'suggest plug'; do
+        # shellcheck disable=SC2086
+        plugin_forms $operands
+    done
+    equal "status -o wide lists the nodes, too" "$(as admin get aan -o name | wc -l)" plugin_wide_nodes
     equal "denials tells what was seen" "3 Allowed plug open of /srv/x y for r httpd AGE default/app/main 1" \
         plugin_line denials 3 plug
     equal "also of a pod" "exit 1" plugin_last denials pod default/app
@@ -109,9 +126,12 @@ plugin_learns() {
     equal "and has" Enforce as admin get aap plug -o 'jsonpath={.spec.mode}'
     eventually 20 plugin_has_text
     equal "history has both texts" "2" plugin_count history plug
+    plugin_forms history plug
+    allowed "history -o wide has whole revisions" grep -qE '^1 +[0-9a-f]{32,} ' "$WORK/plugin.wide"
     equal "and what the second changed" "-# mode: Complain +# mode: Enforce" plugin_changes
     equal "and the first as it was" Complain plugin_first_mode
 }
+plugin_wide_nodes() { plugin status -o wide | awk '$1 == "NODE" { inside = 1; next } inside && NF == 0 { exit } inside' | wc -l; }
 plugin_last() { plugin_says "$@" | tail -n 1; }
 plugin_first() { plugin "$@" 2>/dev/null | head -n 1; }
 plugin_added_rules() { diff <(plugin_manifest Complain) "$WORK/plug.yaml" | sed -n 's/^> *//p' | paste -sd ' ' ; }
