@@ -7,6 +7,7 @@
 
 #include "agent/agent_metrics.h"
 #include "agent/agent_reconciler.h"
+#include "agent/census.h"
 #include "agent/confinement_check.h"
 #include "agent/denial_watch.h"
 #include "agent/features_publisher.h"
@@ -75,6 +76,7 @@ struct agent {
     struct profile_events *events;
     struct node_pods *pods;
     struct confinement_check *confinement; /* nothing without a usable kernel, as the pods */
+    struct census *census;                 /* likewise */
     struct denial_watch *denials;          /* likewise; with a folder, too, unless it is once */
 
     /* With a folder. */
@@ -101,10 +103,8 @@ static void on_trim(void *userdata)
         alloc_trim();
 }
 
-static void on_changed(void *userdata)
+static void publish(struct agent *agent)
 {
-    struct agent *agent = userdata;
-
     if (!loop_timer_active(agent->trim_timer))
         loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
     if (agent->publisher)
@@ -113,6 +113,30 @@ static void on_changed(void *userdata)
         loop_timer_start(agent->table_timer, 0);
     else if (!loop_timer_active(agent->table_timer))
         loop_timer_start(agent->table_timer, TABLE_DELAY_MS);
+}
+
+static void on_changed(void *userdata)
+{
+    struct agent *agent = userdata;
+
+    publish(agent);
+    if (agent->census)
+        census_wake(agent->census);
+}
+
+static void on_confinement_checked(void *userdata)
+{
+    struct agent *agent = userdata;
+
+    publish(agent);
+    census_remind(agent->census);
+}
+
+static void on_counted(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    publisher_changed(agent->publisher);
 }
 
 static bool label_gone(void *userdata, const char *object)
@@ -262,6 +286,7 @@ static void on_containers_changed(void *userdata)
 
     confinement_check_wake(agent->confinement);
     denial_watch_pods_changed(agent->denials);
+    census_wake(agent->census);
 }
 
 static void on_denials_changed(void *userdata)
@@ -270,6 +295,8 @@ static void on_denials_changed(void *userdata)
 
     if (agent->publisher)
         publisher_changed(agent->publisher);
+    if (agent->census)
+        census_wake(agent->census);
 }
 
 static void on_adopt(void *userdata, const cJSON *status)
@@ -378,13 +405,20 @@ static void start_confinement(struct agent *agent)
         .loaded = agent->host.loaded,
         .metrics = agent->metrics,
         .recorder = profile_events_recorder(agent->events),
-        .changed = on_changed,
+        .changed = on_confinement_checked,
+        .userdata = agent,
+    };
+    struct census_options census = {
+        .proc = agent->options.proc,
+        .records = agent->host.records,
+        .changed = on_counted,
         .userdata = agent,
     };
 
     agent->pods = node_pods_new(&pods);
     check.pods = agent->pods;
     agent->confinement = confinement_check_new(agent->loop, &check);
+    agent->census = census_new(agent->loop, &census);
 }
 
 static void start_denials(struct agent *agent)
@@ -631,6 +665,7 @@ bool agent_free(struct agent *agent)
     agent_reconciler_free(agent->reconciler);
     denial_watch_free(agent->denials);
     confinement_check_free(agent->confinement);
+    census_free(agent->census);
     node_pods_free(agent->pods);
     features_publisher_free(agent->features);
     publisher_free(agent->publisher);

@@ -21,6 +21,7 @@ static void record_free(void *value)
     strv_done(&record->claims);
     free(record->failed_build);
     profile_state_done(&record->state);
+    sightings_done(&record->sightings);
     free(record);
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/profile_state.h"
 #include "agent/repairs.h"
+#include "agent/sightings.h"
 #include "agent/tasks.h"
 #include "lib/base/map.h"
 #include "lib/policy/marker.h"
@@ -31,7 +32,8 @@ struct record {
     bool releasing;    /* deleted or deselected: hands its names over and goes */
     uint64_t told_ms;  /* when the details of tasks that it waits for were last told */
     uint64_t lost_ms;  /* since when the kernel lacks what the label promises; 0: it does not */
-    struct tasks_use learnt; /* left under null profiles, though it is enforced */
+    struct tasks_use learnt;    /* left under null profiles, though it is enforced */
+    struct sightings sightings; /* of processes under it, in mode Complain */
     struct repairs repairs, file_repairs;
 };
 

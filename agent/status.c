@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/coarse.h"
 #include "lib/base/utf8.h"
 #include "lib/policy/profile.h"
 
@@ -18,6 +19,7 @@
 #define UNCONFINED_MAX 20
 #define UNCONFINED_COUNT "unconfinedContainers"
 #define LABEL_MAX 256
+#define PROCESSES "processes"
 
 static void add_if(cJSON *json, const char *key, const char *value)
 {
@@ -55,6 +57,17 @@ static size_t collect(const struct records *records, const struct record **ret)
     return count;
 }
 
+static cJSON *entry_json(const struct record *record, size_t space)
+{
+    const struct profile_state *state = &record->state;
+    cJSON *entry = profile_state_json(record->name, state, space);
+
+    if (state->mode == POLICY_COMPLAIN && *state->revision)
+        json_add_int(entry, PROCESSES,
+                     (int64_t) coarse_floor(sightings_count(&record->sightings, state->revision)));
+    return entry;
+}
+
 static void say_not_all(cJSON *status, size_t count)
 {
     const char *reason = json_string(status, "reason");
@@ -89,8 +102,7 @@ static void add_profiles(cJSON *status, const struct records *records)
     qsort(shown, count, sizeof(struct record *), by_need);
     qsort(shown, listed, sizeof(struct record *), by_name);
     for (size_t i = 0; i < listed; i++)
-        json_append(profiles,
-                    profile_state_json(shown[i]->name, &shown[i]->state, TEXT_MAX / listed));
+        json_append(profiles, entry_json(shown[i], TEXT_MAX / listed));
     if (listed < count)
         say_not_all(status, count);
 }
@@ -193,7 +205,16 @@ cJSON *status_patch(const cJSON *old, const cJSON *status)
     return patch;
 }
 
-void status_adopt_times(const struct records *records, const cJSON *old)
+static void adopt_processes(struct record *record, const cJSON *entry)
+{
+    const char *revision = json_string(entry, "revision");
+    int64_t count = json_int(json_get(entry, PROCESSES), 0);
+
+    if (revision && count > 0)
+        sightings_adopt(&record->sightings, revision, (uint64_t) count);
+}
+
+void status_adopt(const struct records *records, const cJSON *old)
 {
     const cJSON *entry;
 
@@ -202,8 +223,10 @@ void status_adopt_times(const struct records *records, const cJSON *old)
         const char *name = json_string(entry, "name");
         struct record *record = name ? records_get(records, name) : NULL;
 
-        if (record)
-            profile_state_adopt_time(&record->state, entry);
+        if (!record)
+            continue;
+        profile_state_adopt_time(&record->state, entry);
+        adopt_processes(record, entry);
     }
 }
 

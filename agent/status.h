@@ -28,7 +28,8 @@ cJSON *status_json(const struct status_node *node, const struct records *records
 void status_keep(cJSON *status, const struct status_node *node, const cJSON *old);
 /* Merge patch that makes a status `old` (NULL: none) into `status`; NULL when they are equal. */
 cJSON *status_patch(const cJSON *old, const cJSON *status);
-/* Keeps the lastTransitionTime of entries in `old` whose state is what the record's is. */
-void status_adopt_times(const struct records *records, const cJSON *old);
+/* Keeps the lastTransitionTime of entries in `old` whose state is what the record's is, and goes on
+ * from the processes that were counted. */
+void status_adopt(const struct records *records, const cJSON *old);
 /* A new AppArmorNode, owned by its Node. */
 cJSON *status_object(const char *node, const char *node_uid);

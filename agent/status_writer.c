@@ -117,7 +117,7 @@ static void on_patched(void *userdata, _unused_ struct kube_object *object, cons
 static void adopt(struct status_writer *writer, const struct records *records)
 {
     if (records)
-        status_adopt_times(records, writer->written);
+        status_adopt(records, writer->written);
     writer->options.adopt(writer->options.userdata, writer->written);
     writer->adopted = true;
 }

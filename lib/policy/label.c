@@ -113,3 +113,12 @@ bool policy_label_is_unconfined(const char *label)
     return text_is(label, len, "unconfined") ||
            text_is(label + without_mode, len - without_mode, " (unconfined)");
 }
+
+bool policy_label_may_complain(const char *label)
+{
+    size_t len = line_length(label), without_mode = label_length(label, len);
+    const char *mode = label + without_mode;
+
+    return text_is(mode, len - without_mode, " (complain)") ||
+           text_is(mode, len - without_mode, " (mixed)");
+}

@@ -18,3 +18,5 @@ bool policy_label_uses(const char *label, const char *name);
 bool policy_label_learnt(const char *label, const char *name);
 /* No profile restricts the task: there is none, or all of them are in the mode unconfined. */
 bool policy_label_is_unconfined(const char *label);
+/* Some of its profiles, or all, let through what they do not allow: "(complain)" or "(mixed)". */
+bool policy_label_may_complain(const char *label);

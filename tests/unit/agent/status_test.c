@@ -102,9 +102,38 @@ Test(status, a_restart_keeps_the_times_of_what_has_not_changed)
 
     records_get(records, "web")->state.transition_ms = 1700000000000;
     profile_state_set(&records_get(records, "db")->state, PROFILE_LOADED, NULL, NULL);
-    status_adopt_times(records, before);
+    status_adopt(records, before);
     cr_assert_eq(records_get(records, "web")->state.transition_ms, 1577836800000);
     cr_assert_neq(records_get(records, "db")->state.transition_ms, 1577836800000);
+}
+
+/* An agent that starts anew has not looked at processes yet, and writes nothing. */
+Test(status, processes_are_told_in_complain_and_survive_a_restart)
+{
+    struct record *record = add("web", PROFILE_LOADED, "r");
+    _cleanup_json_ cJSON *enforced = status_json(&node, records);
+
+    cr_assert_null(json_get(cJSON_GetArrayItem(json_get(enforced, "profiles"), 0), "processes"));
+    record->state.mode = POLICY_COMPLAIN;
+    sightings_adopt(&record->sightings, "r", 99);
+
+    _cleanup_json_ cJSON *before = status_json(&node, records);
+    const cJSON *entry = cJSON_GetArrayItem(json_get(before, "profiles"), 0);
+
+    cr_assert_eq(json_int(json_get(entry, "processes"), -1), 50, "coarsely");
+    sightings_done(&record->sightings);
+    status_adopt(records, before);
+
+    _cleanup_json_ cJSON *after = status_json(&node, records);
+    _cleanup_json_ cJSON *patch = status_patch(before, after);
+
+    cr_assert_null(patch);
+    profile_state_set_loaded(&record->state, "another", &record->state.names, POLICY_COMPLAIN);
+
+    _cleanup_json_ cJSON *updated = status_json(&node, records);
+
+    entry = cJSON_GetArrayItem(json_get(updated, "profiles"), 0);
+    cr_assert_eq(json_int(json_get(entry, "processes"), -1), 0);
 }
 
 Test(status, the_object_is_owned_by_its_node_and_blocks_no_deletion)

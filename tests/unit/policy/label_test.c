@@ -113,3 +113,15 @@ Test(label, null_profiles_are_what_complain_mode_has_made_up)
     cr_assert_not(policy_label_learnt("pp//null-x (complain)", "p"));
     cr_assert_not(policy_label_learnt("a//null-p (complain)", "p"));
 }
+
+Test(label, what_is_let_through_shows_in_the_mode)
+{
+    cr_assert(policy_label_may_complain("p (complain)\n"));
+    cr_assert(policy_label_may_complain("p//null-/bin/sh (complain)"));
+    cr_assert(policy_label_may_complain("a//&b (mixed)\n"));
+    cr_assert_not(policy_label_may_complain("p (enforce)\n"));
+    cr_assert_not(policy_label_may_complain("p (complain) (enforce)\n"));
+    cr_assert_not(policy_label_may_complain("unconfined\n"));
+    cr_assert_not(policy_label_may_complain("(complain)"));
+    cr_assert_not(policy_label_may_complain(""));
+}
