@@ -41,6 +41,18 @@ static const struct option options[] = {
 
 /* --- whether it is time --------------------------------------------------------------------- */
 
+/* Since when it has been quiet, and how many processes ran under it. */
+static void print_evidence(const struct cli *cli, const cJSON *profile)
+{
+    const cJSON *promotable = value_condition(profile, "Promotable");
+
+    if (!promotable)
+        return;
+    fputs("# ", cli->err);
+    term_put(cli->err, value_text(promotable, "message"));
+    fputs(".\n", cli->err);
+}
+
 /* Reasons against it; the denials that would be are printed. */
 static int weigh(const struct cli *cli, const cJSON *profile, const cJSON *denials,
                  struct error *err)
@@ -206,6 +218,7 @@ static int promote(const struct cli *cli, struct cluster *cluster, const char *n
     }
     if (!force && weigh(cli, profile, denials, err) < 0)
         return CLI_FINDINGS;
+    print_evidence(cli, profile);
     return change(cli, cluster, name, err) < 0 ? CLI_FAILED : CLI_OK;
 }
 

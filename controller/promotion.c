@@ -7,7 +7,10 @@
 #include "controller/reasons.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/base/coarse.h"
 #include "lib/policy/mode.h"
+
+#define PROCESSES "processes"
 
 /* --- what is known ------------------------------------------------------------------ */
 
@@ -31,6 +34,21 @@ static int64_t quiet_since(const struct promotion_question *question)
     return last_ms > since_ms ? last_ms : since_ms;
 }
 
+/* What nodes have seen that have left since was seen all the same. */
+static int64_t processes_of(const struct promotion_question *question)
+{
+    const char *revision = json_string(question->old, "revision");
+    int64_t told = json_int(json_get(question->old, PROCESSES), 0), seen;
+
+    seen = (int64_t) coarse_floor((uint64_t) question->processes);
+    return revision && strcmp(revision, question->revision) == 0 && told > seen ? told : seen;
+}
+
+static bool knows_processes(const struct promotion_question *question)
+{
+    return question->silent < question->nodes || processes_of(question) > 0;
+}
+
 static void say(struct promotion *promotion, enum reason reason)
 {
     promotion->reason = reason_name(reason);
@@ -39,11 +57,55 @@ static void say(struct promotion *promotion, enum reason reason)
 
 /* --- deciding ------------------------------------------------------------------------ */
 
+static void add_processes(struct buf *message, const struct promotion_question *question)
+{
+    int64_t processes = processes_of(question);
+
+    if (processes > 0)
+        (void) buf_addf(message, "at least %lld process%s ran under it", (long long) processes,
+                        processes == 1 ? "" : "es");
+    else if (question->silent > 0)
+        (void) buf_add_string(message, "how many processes ran under it is not known, as their "
+                                       "agents do not count them");
+    else
+        (void) buf_add_string(message, "no process has been seen under it");
+}
+
+static void judge_brief(struct promotion *promotion, const struct promotion_question *question,
+                        const char *since)
+{
+    long long hours = question->after_ms / 3600000;
+
+    say(promotion, question->last_ms > 0 ? REASON_WOULD_BE_DENIED : REASON_OBSERVED_BRIEFLY);
+    (void) buf_addf(&promotion->message,
+                    question->last_ms > 0
+                        ? "accesses beyond the policy until %s: quiet for %lld h is wanted; "
+                          "see status.denials of AppArmorNodes"
+                        : "no access beyond the policy since %s: quiet for %lld h is wanted; ",
+                    since, hours);
+    if (question->last_ms == 0)
+        add_processes(&promotion->message, question);
+}
+
+/* Quiet is also what nobody uses. */
+static void judge_quiet(struct promotion *promotion, const struct promotion_question *question,
+                        const char *since)
+{
+    struct buf *message = &promotion->message;
+    bool unused = question->silent == 0 && processes_of(question) == 0;
+
+    say(promotion, unused ? REASON_NOT_USED : REASON_QUIET);
+    (void) buf_addf(message, "no access beyond the policy since %s on %zu node%s; ", since,
+                    question->nodes, question->nodes == 1 ? "" : "s");
+    add_processes(message, question);
+    (void) buf_add_string(message,
+                          unused ? ": run what it is for" : ": see that what it is for has run");
+}
+
 static void judge(struct promotion *promotion, const struct promotion_question *question,
                   int64_t since_ms)
 {
     int64_t left_ms = since_ms + question->after_ms - question->now_ms;
-    long long hours = question->after_ms / 3600000;
     char time[CLOCK_TIME_SIZE];
 
     clock_format(since_ms, time);
@@ -57,20 +119,10 @@ static void judge(struct promotion *promotion, const struct promotion_question *
                         "AppArmorNodes",
                         question->blind, question->nodes);
     } else if (left_ms > 0) {
-        say(promotion, question->last_ms > 0 ? REASON_WOULD_BE_DENIED : REASON_OBSERVED_BRIEFLY);
-        (void) buf_addf(&promotion->message,
-                        question->last_ms > 0
-                            ? "accesses beyond the policy until %s: quiet for %lld h is wanted; "
-                              "see status.denials of AppArmorNodes"
-                            : "no access beyond the policy since %s: quiet for %lld h is wanted",
-                        time, hours);
+        judge_brief(promotion, question, time);
         promotion->again_ms = (uint64_t) left_ms;
     } else {
-        say(promotion, REASON_QUIET);
-        (void) buf_addf(&promotion->message,
-                        "no access beyond the policy since %s on %zu node%s; how many processes "
-                        "ran under it is not counted: see that what it is for has run",
-                        time, question->nodes, question->nodes == 1 ? "" : "s");
+        judge_quiet(promotion, question, time);
     }
 }
 
@@ -85,6 +137,8 @@ void promotion_decide(const struct promotion_question *question, struct promotio
     json_add_string(ret->json, "revision", question->revision);
     json_add_string(ret->json, "since", clock_format(since_ms, time));
     json_add_int(ret->json, "nodes", (int64_t) question->nodes);
+    if (knows_processes(question))
+        json_add_int(ret->json, PROCESSES, processes_of(question));
 }
 
 void promotion_done(struct promotion *promotion)
@@ -114,6 +168,9 @@ static void gather(void *userdata, const struct node_view *view)
         return;
     question->nodes++;
     question->blind += !view->sees_denials;
+    question->silent += view->report->processes < 0;
+    if (view->report->processes > 0)
+        question->processes += view->report->processes;
     if (violation && violation->allowed > 0 &&
         strcmp(violation->revision, question->revision) == 0 &&
         violation->last_ms > question->last_ms)

@@ -18,13 +18,15 @@
  */
 struct promotion_question {
     const char *revision;
-    bool everywhere;  /* every selected node has it loaded */
-    const cJSON *old; /* status.promotion or NULL */
-    size_t nodes;     /* live ones with the revision loaded */
-    size_t blind;     /* of them: those that are told of no denials */
-    int64_t last_ms;  /* of their last access beyond the policy; 0: none */
-    int64_t now_ms;   /* since the epoch */
-    int64_t after_ms; /* how long is long enough */
+    bool everywhere;   /* every selected node has it loaded */
+    const cJSON *old;  /* status.promotion or NULL */
+    size_t nodes;      /* live ones with the revision loaded */
+    size_t blind;      /* of them: those that are told of no denials */
+    size_t silent;     /* … that do not tell of processes */
+    int64_t processes; /* that the others have seen under the revision, at least */
+    int64_t last_ms;   /* of their last access beyond the policy; 0: none */
+    int64_t now_ms;    /* since the epoch */
+    int64_t after_ms;  /* how long is long enough */
 };
 
 struct promotion {

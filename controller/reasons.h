@@ -40,6 +40,10 @@
     X(QUIET, "Quiet", "Promotable=True",                                                          \
       "In mode Complain, nodes have let nothing through for a while that Enforce would refuse.",  \
       "See that what the profile is for has run meanwhile; then set spec.mode to Enforce.")       \
+    X(NOT_USED, "NotUsed", "Promotable=False",                                                    \
+      "In mode Complain, quiet for long enough, and no process has been seen under it.",          \
+      "Run what the profile is for. What begins and ends within a second may not be seen: "       \
+      "kubectl apparmor promote --force.")                                                        \
     X(WOULD_BE_DENIED, "WouldBeDenied", "Promotable=False",                                       \
       "In mode Complain, nodes let accesses through that Enforce would refuse.",                  \
       "Add rules for them: see status.denials of AppArmorNodes, and docs/denials.md.")            \

@@ -96,6 +96,9 @@ static bool report_parse(struct report *report, const cJSON *entry)
     report->generation = json_int(json_get(entry, "generation"), 0);
     report->revision = report_text(entry, "revision");
     report->mode = report_text(entry, "mode");
+    report->processes = json_int(json_get(entry, "processes"), -1);
+    if (report->processes > REPORT_PROCESSES_MAX)
+        report->processes = REPORT_PROCESSES_MAX;
     report->reason = report_text(entry, "reason");
     report->message = report_text(entry, "message");
     cJSON_ArrayForEach(name, json_get(entry, "profileNames"))
@@ -116,9 +119,10 @@ static char *report_key(const struct report *report)
 {
     _cleanup_free_ char *names = strv_join(&report->names, "\x1e");
 
-    return xasprintf("%s\x1f%lld\x1f%d\x1f%s\x1f%s\x1f%s\x1f%s\x1f%s", report->profile,
+    return xasprintf("%s\x1f%lld\x1f%d\x1f%s\x1f%s\x1f%lld\x1f%s\x1f%s\x1f%s", report->profile,
                      (long long) report->generation, (int) report->state, report->revision,
-                     report->mode, names, report->reason, report->message);
+                     report->mode, (long long) report->processes, names, report->reason,
+                     report->message);
 }
 
 const struct report *report_intern(struct report_pool *pool, const cJSON *entry)

@@ -23,6 +23,7 @@ struct report {
     enum report_state state;
     char *revision;         /* that is loaded; "" */
     char *mode;             /* likewise, as status.mode shows it */
+    int64_t processes;      /* seen under it in mode Complain; -1: it does not tell */
     struct strv names;      /* likewise, sorted */
     char *reason, *message; /* of one line each; "" when absent */
 };
@@ -31,6 +32,8 @@ struct report {
 #define REPORT_REASON_NONE "Unknown"
 /* Bytes of each text that are kept: a compiler may be talkative. */
 #define REPORT_TEXT_MAX 1024
+/* More than any node sees; the sum over all of them stays a number. */
+#define REPORT_PROCESSES_MAX 1000000000
 
 struct report_pool;
 

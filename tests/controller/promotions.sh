@@ -4,12 +4,17 @@
 # A profile in mode Complain is told to be ready for Enforce when nodes have been quiet for a while. What agents would
 # report is played. To be sourced by tests/controller/run.
 
-learner_report() { # VIOLATIONS-JSON: of node-1; node-2 is quiet
+# learner_report VIOLATIONS-JSON [PROCESSES PROCESSES]: of node-1; node-2 is quiet. Without numbers agents do not count.
+learner_report() {
     local entry
     entry=$(jq -nc --arg revision "$(as admin get aap learner -o jsonpath='{.status.revision}')" --arg now "$NOW" '{name: "learner",
         generation: 1, $revision, state: "Loaded", mode: "Complain", profileNames: ["learner"], lastTransitionTime: $now}')
-    report node-1 "{\"apparmor\": \"Enabled\", \"audit\": {\"source\": \"Netlink\"}, \"profiles\": [$entry], \"violations\": $1}"
-    report node-2 "{\"apparmor\": \"Enabled\", \"audit\": {\"source\": \"Netlink\"}, \"profiles\": [$entry], \"violations\": []}"
+    learner_node_report node-1 "$(learner_entry "$entry" "${2:-null}")" "$1"
+    learner_node_report node-2 "$(learner_entry "$entry" "${3:-null}")" '[]'
+}
+learner_entry() { jq -c --argjson processes "$2" 'if $processes == null then . else . + {$processes} end' <<<"$1"; }
+learner_node_report() { # NODE ENTRY VIOLATIONS
+    report "$1" "{\"apparmor\": \"Enabled\", \"audit\": {\"source\": \"Netlink\"}, \"profiles\": [$2], \"violations\": $3}"
 }
 promotable() {
     as admin get aap learner -o json | jq -r '.status.conditions[]? | select(.type == "Promotable") | "\(.status)/\(.reason)"'
@@ -22,6 +27,9 @@ learner_event() {
 
 case_promotion() {
     local now
+    report node-1 "$(enabled)"
+    report node-2 "$(enabled)"
+    report node-3 '{"apparmor": "Disabled", "reason": "AppArmorDisabled", "profiles": []}'
     program_stop a
     PROGRAM_FLAGS=(--promotable-after=2)
     program_start a
@@ -37,6 +45,7 @@ case_promotion() {
         [[ $(learner_event) == "Normal: no access beyond the policy since "*" on 2 nodes;"* ]] && ok "an Event tells" ||
             not_ok "an Event tells" "$(learner_event)"
     fi
+    learner_is_used
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     learner_report "$(jq -nc --arg now "$now" --arg revision "$(as admin get aap learner -o jsonpath='{.status.revision}')" \
         '[{object: "learner", $revision, denied: 0, allowed: 1, firstTime: $now, lastTime: $now}]')"
@@ -49,7 +58,34 @@ case_promotion() {
     program_stop a
     PROGRAM_FLAGS=()
     program_start a
-    report node-1 "$(enabled "$(loaded 4)")"
-    report node-2 "$(enabled "$(loaded 4)")"
 }
+# How many processes ran under it is part of the evidence.
+learner_is_used() {
+    [[ $(promotable_message) == *"how many processes ran under it is not known"* ]] && ok "agents that do not count processes are no hindrance" ||
+        not_ok "agents that do not count processes" "$(promotable_message)"
+    learner_report '[]' 0 0
+    if eventually 20 promotable_is False/NotUsed; then
+        ok "but a profile under which none has been seen is not promotable"
+    fi
+    refused 'no process has been seen under it: run what it is for' "which promote says, too" plugin promote learner
+    learner_report '[]' 20 50
+    if eventually 20 promotable_is True/Quiet; then
+        equal "the nodes' processes are added up, coarsely" 50 as admin get aap learner -o jsonpath='{.status.promotion.processes}'
+    fi
+    equal "promote shows the evidence" "on 2 nodes; at least 50 processes ran under it" learner_evidence
+    learner_report '[]' 20 1
+    learner_settles
+    equal "and what was seen stays seen" 50 as admin get aap learner -o jsonpath='{.status.promotion.processes}'
+}
+promotable_message() { as admin get aap learner -o json | jq -r '.status.conditions[] | select(.type == "Promotable") | .message'; }
+learner_evidence() { plugin promote learner 2>&1 | grep -oE 'on 2 nodes; at least [0-9]+ processes ran under it'; }
+# The controller has seen all that was reported: a mark of a node's that is told after it shows in the status.
+learner_settles() {
+    learner_node_report node-3 "$(jq -nc --arg now "$NOW" '{name: "learner", generation: 1, state: "Failed", reason: "LoadFailed",
+        message: "mark", lastTransitionTime: $now}')" '[]'
+    eventually 20 learner_has_failures 1
+    report node-3 '{"apparmor": "Disabled", "reason": "AppArmorDisabled", "profiles": []}'
+    eventually 20 learner_has_failures 0
+}
+learner_has_failures() { [ "$(as admin get aap learner -o json | jq '.status.nodes.failed')" = "$1" ]; }
 learner_has_revision() { [ -n "$(as admin get aap learner -o jsonpath='{.status.revision}')" ]; }

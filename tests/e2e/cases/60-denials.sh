@@ -122,3 +122,55 @@ test_alerts_and_dashboard_are_about_metrics_that_the_programs_have() {
     curl -sf "http://127.0.0.1:$CONTROLLER_PORT/metrics" >"$pages/controller"
     tests/prometheus/run "$pages/agent" "$pages/controller"
 }
+
+processes_are() { # NUMBER: seen under e2e-census on node-1, as its AppArmorNode tells
+    [ "$(k get aan node-1 -o json | jq '.status.profiles[] | select(.name == "e2e-census") | .processes')" = "$1" ]
+}
+# census_pod NAME NUMBER: a container under it, with so many processes more.
+census_pod() {
+    local begun
+    pod_asking "$1" e2e-census
+    container_does "$1" e2e-census "for i in \$(seq $2); do sleep 1000 & done; wait"
+    begun=$(container_cgroup "$1")
+    eventually 20 "the processes of $1 run" census_runs "$begun" "$2"
+    container_is_told "$1"
+}
+census_runs() { in_node node-1 sh -c "[ \"\$(wc -l <$1/cgroup.procs)\" -gt $2 ]"; } # CGROUP NUMBER
+# The kubelet's word, which the agent waits for.
+container_is_told() { container_is "$1" '{"running": {"startedAt": "2026-01-01T00:00:00Z"}}'; }
+promotable() { k get aap e2e-census -o json | jq -r '.status.conditions[] | select(.type == "Promotable") | .message'; }
+promotable_tells() { [[ $(promotable) == *"$1"* ]]; }
+
+test_processes_under_complain_are_counted_on_the_kernel_and_a_restart_writes_nothing() {
+    local writes pod
+    apply_profile e2e-census Complain <<<'profile e2e-census { / r, /** mrkix, signal, capability, }'
+    k wait --for=condition=Ready --timeout=60s aap/e2e-census
+    processes_are 0 || fail 'without any'
+    eventually 20 'Promotable tells that nobody uses it' promotable_tells 'no process has been seen under it'
+    writes=$(agent_writes node-1 apparmornodes)
+    # A shell and its children.
+    census_pod e2e-census 6
+    eventually 60 'the processes of one container are told, coarsely' processes_are 5
+    census_pod e2e-census-2 2
+    eventually 60 'those of another are added' processes_are 10
+    eventually 20 'the controller adds up the nodes' promotable_tells 'at least 10 processes ran under it'
+    [ "$(($(agent_writes node-1 apparmornodes) - writes))" -le 4 ] || fail 'it was written again and again'
+
+    writes=$(agent_writes node-1)
+    agent_stop node-1
+    agent_start node-1
+    eventually 30 'the agent is ready' agent_ready node-1
+    processes_are 10 || fail 'the restart has forgotten them'
+    expect_equal 'API writes of the restart' "$writes" "$(agent_writes node-1)"
+    census_pod e2e-census-3 12
+    eventually 60 'what begins after it is counted on top' processes_are 20
+
+    for pod in e2e-census e2e-census-2 e2e-census-3; do
+        in_node node-1 sh -c "kill \$(cat $(container_cgroup "$pod")/cgroup.procs)"
+        container_is "$pod" '{"terminated": {"exitCode": 0}}'
+        delete_pod "$pod"
+    done
+    processes_are 20 || fail 'what has ended is no longer counted'
+    apply_profile e2e-census Complain <<<'profile e2e-census { / r, /** mrkix, signal, capability, network, }'
+    eventually 30 'another text begins anew' processes_are 0
+}
