@@ -90,7 +90,7 @@ case_eviction() {
     case_eviction_one_by_one
     case_eviction_blocked
     report node-1 "$all_confined"
-    report node-1 "$(enabled "$(loaded 4)")"
+    report node-1 "$(enabled "$(loaded)")"
     as admin delete namespace evictions --wait=false >/dev/null
 }
 

@@ -227,8 +227,8 @@ rollout_ends() { # TEXT
         sh -c "'$KUBECTL' --kubeconfig='$DIR/admin.kubeconfig' -n apparmor-system get controllerrevisions -l apparmor.io/profile=paced -o json |
             jq -r '.items | max_by(.revision).data.spec.policy'"
     report node-3 '{"apparmor": "Disabled", "reason": "AppArmorDisabled", "profiles": []}'
-    report node-1 "$(enabled "$(loaded 4)")"
-    report node-2 "$(enabled "$(loaded 4)")"
+    report node-1 "$(enabled "$(loaded)")"
+    report node-2 "$(enabled "$(loaded)")"
     as admin delete aap paced --wait=false >/dev/null
     goes 20 paced "the object goes"
     if eventually 20 kept_count_is 0; then
