@@ -379,6 +379,17 @@ static void ignore_sigpipe(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * Debian's libcurl brings GnuTLS along, for protocols that are never spoken here. As it is loaded
+ * it asks by this name (GNUTLS_SKIP_GLOBAL_INIT of gnutls/gnutls.h) whether to leave out what it
+ * sets up: 1 MB.
+ */
+int _gnutls_global_init_skip(void);
+int _gnutls_global_init_skip(void)
+{
+    return 1;
+}
+
 int transport_new(uv_loop_t *loop, struct kube_config *config, const char *user_agent,
                   struct transport **ret, struct error *err)
 {

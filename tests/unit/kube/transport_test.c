@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/kube/transport.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 
 #include "tests/unit/kube/scripted_server.h"
@@ -70,6 +71,17 @@ static struct transfer *start(struct outcome *outcome, const char *target, uint6
 
 /* --- silence ------------------------------------------------------------------------------------
  */
+
+int _gnutls_global_init_skip(void);
+
+Test(transport_libraries, gnutls_is_told_that_nobody_needs_it)
+{
+    void *asked = dlsym(RTLD_DEFAULT, "_gnutls_global_init_skip");
+
+    if (!asked)
+        cr_skip_test("libcurl does not bring GnuTLS");
+    cr_assert_eq(asked, (void *) _gnutls_global_init_skip);
+}
 
 Test(transport, a_silent_peer_is_given_up_after_the_limit)
 {
