@@ -24,6 +24,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/base/trimmer.h"
 #include "lib/compile/features.h"
 #include "lib/kube/access.h"
 #include "lib/serve/endpoints.h"
@@ -35,8 +36,6 @@
 #define UNSURE_MS 60000
 /* The table waits for what is under way, but not for ever. */
 #define TABLE_DELAY_MS 1000
-/* From a change to the giving back of the memory that it took. */
-#define TRIM_DELAY_MS 2000
 /* Until the status is published for the first time, that is looked for. */
 #define FEATURES_RETRY_MS 1000
 
@@ -58,7 +57,7 @@ struct agent {
     struct error disabled; /* why there is none */
     uint64_t disabled_ms;  /* since when */
     struct loop_timer *kernel_timer;
-    struct loop_timer *trim_timer;
+    struct trimmer *trimmer;
 
     /* Where policy comes from. */
     struct source *source;
@@ -93,20 +92,16 @@ static void finish(struct agent *agent, int status)
 
 /* --- what the parts ask each other ----------------------------------------------------------- */
 
-static void on_trim(void *userdata)
+static bool is_busy(void *userdata)
 {
-    struct agent *agent = userdata;
+    const struct agent *agent = userdata;
 
-    if (agent->reconciler && !agent_reconciler_idle(agent->reconciler))
-        loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
-    else
-        alloc_trim();
+    return agent->reconciler && !agent_reconciler_idle(agent->reconciler);
 }
 
 static void publish(struct agent *agent)
 {
-    if (!loop_timer_active(agent->trim_timer))
-        loop_timer_start(agent->trim_timer, TRIM_DELAY_MS);
+    trimmer_worked(agent->trimmer);
     if (agent->publisher)
         publisher_changed(agent->publisher);
     else if (agent_reconciler_idle(agent->reconciler))
@@ -631,7 +626,7 @@ int agent_new(uv_loop_t *loop, const struct agent_options *options, agent_finish
     agent->metrics = metrics_new(agent_metric_specs, AGENT_METRICS);
     look_at_self(agent);
     agent->kernel_timer = loop_timer_new(loop, start_node, agent);
-    agent->trim_timer = loop_timer_new(loop, on_trim, agent);
+    agent->trimmer = trimmer_new(loop, is_busy, agent);
     agent->features_timer = loop_timer_new(loop, publish_features, agent);
     r = options->manifests ? open_folder(agent, err) : connect_cluster(agent, err);
     if (r == 0)
@@ -656,7 +651,7 @@ bool agent_free(struct agent *agent)
     kube_access_free(agent->access);
     health_free(agent->health);
     loop_timer_free(agent->kernel_timer);
-    loop_timer_free(agent->trim_timer);
+    trimmer_free(agent->trimmer);
     loop_timer_free(agent->features_timer);
     loop_timer_free(agent->table_timer);
     /* First, so that no answer of the kernel reaches what is freed below. */

@@ -63,6 +63,7 @@ static void count(const struct route *route, uint64_t began_ns, const char *outc
     struct metrics *metrics = route->admission->options.metrics;
     const char *const labels[] = {route->webhook.name, outcome};
 
+    trimmer_worked(route->admission->options.trimmer);
     metrics_add(metrics, METRIC_ADMISSION_REQUESTS, 1, labels);
     metrics_observe(metrics, METRIC_ADMISSION_SECONDS, (double) (uv_hrtime() - began_ns) / 1e9,
                     (const char *const[]){route->webhook.name});

@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/metrics.h"
+#include "lib/base/trimmer.h"
 #include "lib/serve/serve.h"
 
 /*
@@ -30,7 +31,8 @@ struct admission_webhook {
 struct admission_options {
     const char *listen_address; /* as in serve.h */
     uint16_t listen_port;
-    struct metrics *metrics; /* borrowed */
+    struct metrics *metrics; /* borrowed, as what follows */
+    struct trimmer *trimmer;
 };
 
 struct admission *admission_new(uv_loop_t *loop, const struct admission_options *options,

@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
+#include "lib/base/trimmer.h"
 #include "lib/kube/access.h"
 #include "lib/kube/client.h"
 #include "lib/kube/config.h"
@@ -54,6 +55,7 @@ struct controller {
     struct history *history;       /* likewise */
     struct evictor *evictor;       /* likewise */
     struct garbage *garbage;       /* likewise */
+    struct trimmer *trimmer;
     struct metrics *metrics;
     struct health *health;
     struct kube_access *access; /* to the metrics; NULL: nobody is asked */
@@ -77,6 +79,7 @@ static void profile_seen(void *userdata, struct kube_object *profile)
 {
     const struct controller *controller = userdata;
 
+    trimmer_worked(controller->trimmer);
     if (controller->webhooks)
         webhooks_profile_seen(controller->webhooks, profile);
     if (controller->reconciler)
@@ -97,6 +100,7 @@ static void report_seen(void *userdata, const char *node)
 {
     const struct controller *controller = userdata;
 
+    trimmer_worked(controller->trimmer);
     if (controller->evictor)
         evictor_enqueue(controller->evictor, node);
 }
@@ -263,6 +267,7 @@ static void synced(void *userdata)
     struct controller *controller = userdata;
 
     log_synced(controller);
+    trimmer_worked(controller->trimmer);
     use_kernels(controller);
     begin_work(controller);
 }
@@ -385,6 +390,7 @@ static void create_webhooks(struct controller *controller, const struct controll
         .client = controller->client,
         .validator = controller->validator,
         .metrics = controller->metrics,
+        .trimmer = controller->trimmer,
         .listen_address = from->listen_address,
         .listen_port = from->listen_port,
         .ns = options->agent_namespace,
@@ -462,6 +468,7 @@ int controller_new(uv_loop_t *loop, const struct controller_options *options,
     controller->promotable_after_ms = options->promotable_after_ms;
     controller->labels_lost_after_ms = options->labels_lost_after_ms;
     controller->metrics = controller_metrics_new();
+    controller->trimmer = trimmer_new(loop, NULL, NULL);
     create_validator(controller, options);
     r = controller_connect(controller, options, err);
     if (r < 0)
@@ -529,6 +536,7 @@ void controller_free(struct controller *controller)
     liveness_free(controller->liveness);
     kernels_free(controller->kernels);
     loop_timer_free(controller->kernels_timer);
+    trimmer_free(controller->trimmer);
     health_free(controller->health);
     metrics_free(controller->metrics);
     free(controller->agent_namespace);

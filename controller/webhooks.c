@@ -83,6 +83,7 @@ static void create_server(struct webhooks *webhooks)
         .listen_address = options->listen_address,
         .listen_port = options->listen_port,
         .metrics = options->metrics,
+        .trimmer = options->trimmer,
     };
     const struct certificates_options certificates = {
         .client = options->client,

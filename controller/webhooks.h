@@ -7,6 +7,7 @@
 #include "controller/validator.h"
 #include "lib/base/metrics.h"
 #include "lib/base/strv.h"
+#include "lib/base/trimmer.h"
 #include "lib/kube/client.h"
 
 /*
@@ -24,6 +25,7 @@ struct webhooks_options {
     struct kube_client *client;
     struct validator *validator;
     struct metrics *metrics;
+    struct trimmer *trimmer;
     const char *listen_address; /* as in serve.h */
     uint16_t listen_port;
     const char *ns;     /* of Service and Secret */
