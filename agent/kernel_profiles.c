@@ -25,38 +25,48 @@ struct reading {
 static int read_children(const struct reading *reading, int dir, const char *name,
                          struct error *err);
 
-/* One line of a file in a profile's folder. */
-static int read_field(int dir, const char *name, struct buf *out, struct error *err)
+/* The line of a file in a profile's folder. A single read tells it: the kernel makes the text in
+ * one piece, and a hundred profiles have hundreds of such files. */
+static int read_field(int dir, const char *name, char *out, size_t size, struct error *err)
 {
-    buf_reset(out);
-    int r = fs_read(dir, name, out, err);
-    if (r == 0 && out->len && out->data[out->len - 1] == '\n')
-        out->data[--out->len] = '\0';
-    return r;
+    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, out, size);
+
+    if (len < 0)
+        return error_set_errno(err, -errno, "cannot read %s", name);
+    if ((size_t) len == size)
+        return error_set(err, -EMSGSIZE, "%s is longer than %zu bytes", name, size - 1);
+    if (len && out[len - 1] == '\n')
+        len--;
+    out[len] = '\0';
+    return 0;
 }
 
 /* Kernels before 6.8 or so have `sha1`, later ones `sha256`; without CONFIG_SECURITY_APPARMOR_HASH
  * there is none. What one profile has is asked for first with the next. */
-static int read_digest(int dir, struct kernel_profile *profile, struct buf *text, struct error *err)
+static int read_digest(int dir, struct kernel_profile *profile, struct error *err)
 {
     static const struct {
         const char *file;
         enum digest_type type;
     } files[] = {{"sha256", DIGEST_SHA256}, {"sha1", DIGEST_SHA1}};
     static size_t usual;
+    char text[DIGEST_HEX_SIZE + 1]; /* a newline ends it */
 
     for (size_t n = 0; n < ARRAY_SIZE(files); n++) {
         size_t i = (usual + n) % ARRAY_SIZE(files);
-        int r = read_field(dir, files[i].file, text, err);
-        if (r == -ENOENT)
+        int r = read_field(dir, files[i].file, text, sizeof(text), err);
+        if (r == -ENOENT) {
+            error_done(err);
             continue;
-        if (r == 0 && text->len >= DIGEST_HEX_SIZE)
+        }
+        if (r == -EMSGSIZE)
             return error_set(err, -EBADMSG, "%s holds no digest", files[i].file);
         if (r < 0)
             return r;
         usual = i;
         profile->digest_type = files[i].type;
-        memcpy(profile->digest, buf_string(text), text->len + 1);
+        memcpy(profile->digest, text, strlen(text) + 1);
         return 0;
     }
     return 0;
@@ -64,22 +74,20 @@ static int read_digest(int dir, struct kernel_profile *profile, struct buf *text
 
 static int read_profile(const struct reading *reading, int dir, struct error *err)
 {
-    _cleanup_buf_ struct buf text = BUF_INIT(FIELD_MAX);
+    char text[FIELD_MAX];
     _cleanup_free_ struct kernel_profile *profile = xcalloc(1, sizeof(*profile));
 
-    int r = read_field(dir, "name", &text, err);
+    int r = read_field(dir, "name", text, sizeof(text), err);
     if (r < 0)
         return r;
     /* The file has the last part of a child's name alone. */
-    _cleanup_free_ char *name = reading->parent
-                                    ? xasprintf("%s//%s", reading->parent, buf_string(&text))
-                                    : xstrdup(buf_string(&text));
-    r = read_field(dir, "mode", &text, err);
-    if (r == 0 && policy_mode_parse_kernel(buf_string(&text), &profile->mode) < 0)
-        r = error_set(err, -EBADMSG, "profile %s has the unknown mode \"%s\"", name,
-                      buf_string(&text));
+    _cleanup_free_ char *name =
+        reading->parent ? xasprintf("%s//%s", reading->parent, text) : xstrdup(text);
+    r = read_field(dir, "mode", text, sizeof(text), err);
+    if (r == 0 && policy_mode_parse_kernel(text, &profile->mode) < 0)
+        r = error_set(err, -EBADMSG, "profile %s has the unknown mode \"%s\"", name, text);
     if (r == 0)
-        r = read_digest(dir, profile, &text, err);
+        r = read_digest(dir, profile, err);
     if (r < 0)
         return r;
     map_set(reading->map, name, TAKE_PTR(profile));
