@@ -153,8 +153,8 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o \
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-# Run in a guest, to tell when its policy changed.
-$(BUILD)/tests/bench/revision_watch: $(BUILD)/tests/bench/revision_watch.o
+# Run in a guest, to tell when its policy changed and when the agent is ready.
+$(BUILD)/tests/bench/%_watch: $(BUILD)/tests/bench/%_watch.o
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 

@@ -25,11 +25,13 @@ IDLE_SECONDS=${IDLE_SECONDS:-120}
 bench_start() {
     rm -rf "$CLUSTER_DIR"
     mkdir -p "$CLUSTER_DIR"
-    make --no-print-directory -s all "$BUILD/tests/bench/revision_watch" && controlplane_ready && vm image &&
+    make --no-print-directory -s all "$BUILD"/tests/bench/{revision,ready}_watch && controlplane_ready && vm image &&
         controlplane_start node-1 && node_boot node-1 ${USERSPACE:+--userspace "$USERSPACE"} || return 1
     agent_start node-1
     controller_start
     eventually 60 'the agent is ready' agent_ready node-1
+    vm push node-1 "$BUILD/tests/bench/revision_watch" /run/revision_watch >/dev/null
+    vm push node-1 "$BUILD/tests/bench/ready_watch" /run/ready_watch >/dev/null
 }
 
 # A web application's profile, the same for both sides but for its name.
@@ -52,7 +54,18 @@ labelled_count() {
     k get node node-1 -o json | jq '[.metadata.labels | keys[] | select(startswith("apparmor.io/profile-"))] | length'
 }
 all_there() { [ "$(loaded_count)" = "$1" ] && [ "$(labelled_count)" = "$1" ]; }
-labelled() { k wait --for=jsonpath="{.metadata.labels.apparmor\.io/profile-$1}"=true --timeout=60s node/node-1 >/dev/null; }
+# One watch for all of them: a kubectl that starts would take a core from what is measured.
+labels_follow() {
+    exec {LABELS}< <(exec "$KUBECTL" get node node-1 --watch -o jsonpath='{.metadata.labels}{"\n"}')
+    LABELS_PID=$!
+}
+labelled() {
+    local labels
+    while read -r -t 60 -u "$LABELS" labels; do
+        [[ $labels != *"\"apparmor.io/profile-$1\""* ]] || return 0
+    done
+    fail "node-1 has no label of $1"
+}
 memory_kib() { in_node node-1 sh -c "awk '/^$1:/ { print \$2 }' /proc/\$(pidof apparmor-agent)/status"; }
 
 # percentile P: of the numbers on standard input, one a line.
@@ -74,7 +87,6 @@ clock_offset() {
 }
 # The moments at which the kernel's policy changed, as "K <seconds since the epoch>", into a file of the guest.
 watch_kernel() {
-    vm push node-1 "$BUILD/tests/bench/revision_watch" /run/revision_watch >/dev/null
     in_node node-1 sh -c '/run/revision_watch >/run/moments 2>&1 &'
 }
 kernel_moments() { in_node node-1 cat /run/moments | awk -v offset="$1" '{ printf "%.3f K\n", $1 + offset }'; }
@@ -120,11 +132,13 @@ bench_one_by_one() {
     by_hand >"$CLUSTER_DIR/by-hand"
     f=$(percentile 50 <"$CLUSTER_DIR/by-hand")
     watch_kernel
+    labels_follow
     for i in $(seq "$ONE_BY_ONE"); do
         policy "one-$i" | profile_manifest "one-$i" | k apply --server-side -f - >/dev/null
         labelled "one-$i"
     done
     eventually 30 'all are there' all_there "$ONE_BY_ONE"
+    kill "$LABELS_PID"
     offset=$(clock_offset)
     { kernel_moments "$offset"; written_moments; } >"$moments"
     follow C "$moments" >"$CLUSTER_DIR/one-by-one"
@@ -195,7 +209,7 @@ start_and_wait() {
     in_node node-1 sh -c 'read -r from rest </proc/uptime
         apparmor-agent --node-name=node-1 --kubeconfig=/etc/apparmor-operator/kubeconfig --listen=127.0.0.1:'"$AGENT_PORT"' \
             --log-format=json '"${AGENT_FLAGS[*]}"' </dev/null >/run/agent.log 2>&1 &
-        until wget -q -O /dev/null http://127.0.0.1:'"$AGENT_PORT"'/readyz; do usleep 30000; done
+        /run/ready_watch '"$AGENT_PORT"'
         read -r to rest </proc/uptime; awk "BEGIN { printf \"%.0f\", ($to - $from) * 1000 }"'
 }
 # shellcheck disable=SC2016
@@ -234,14 +248,14 @@ switches() {
 
 bench_idle() {
     local before writes
-    figure agent.memory_anonymous "$(memory_kib RssAnon)" KiB 'the goal, 4 MiB' 4096 1
-    figure agent.memory_resident "$(memory_kib VmRSS)" KiB 'the goal, 16 MiB' 16384 1
     writes=$(agent_writes node-1)
     before=$(switches)
     timeout "$IDLE_SECONDS" tail -f /dev/null
     # A connection's keepalive, watch bookmarks and renewals.
     figure agent.idle_wakeups "$(($(switches) - before))" wake-ups 'seconds' "$IDLE_SECONDS" 0.5
     figure agent.idle_writes "$(($(agent_writes node-1) - writes))" writes 'seconds' "$IDLE_SECONDS" 0
+    figure agent.memory_anonymous "$(memory_kib RssAnon)" KiB 'the goal, 4 MiB' 4096 1
+    figure agent.memory_resident "$(memory_kib VmRSS)" KiB 'the goal, 16 MiB' 16384 1
 }
 
 trap cluster_down EXIT
