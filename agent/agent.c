@@ -275,6 +275,13 @@ static void on_file_changed(void *userdata, const char *object)
     agent_reconciler_file_changed(agent->reconciler, object);
 }
 
+static void on_other_file_changed(void *userdata)
+{
+    const struct agent *agent = userdata;
+
+    agent_reconciler_other_file_changed(agent->reconciler);
+}
+
 static void on_containers_changed(void *userdata)
 {
     const struct agent *agent = userdata;
@@ -373,7 +380,8 @@ static void start_reconciler(struct agent *agent)
     agent->reconciler = agent_reconciler_new(&options);
     if (kernel_watch(agent->host.kernel, on_kernel_changed, agent, &err) < 0)
         log_warn("changes of the kernel's policy will not be noticed", "err", error_message(&err));
-    agent->files_watch = files_watch_new(agent->loop, agent->host.files, on_file_changed, agent);
+    agent->files_watch = files_watch_new(agent->loop, agent->host.files, on_file_changed,
+                                         on_other_file_changed, agent);
     if (agent_reconciler_start(agent->reconciler, &err) < 0)
         log_error("ownership files cannot be read", "err", error_message(&err));
 }

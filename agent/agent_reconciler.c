@@ -131,6 +131,16 @@ void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const ch
         file_changed(reconciler, record);
 }
 
+void agent_reconciler_other_file_changed(struct agent_reconciler *reconciler)
+{
+    const struct record *record;
+    size_t position = 0;
+
+    while ((record = records_next(reconciler->host->records, &position)))
+        if (record->marker && record->marker->adopt)
+            kube_workqueue_add(reconciler->queue, record->name);
+}
+
 static void learnt_changed(void *userdata, const char *object)
 {
     const struct agent_reconciler *reconciler = userdata;

@@ -42,6 +42,8 @@ void agent_reconciler_all_changed(struct agent_reconciler *reconciler);
 void agent_reconciler_kernel_changed(struct agent_reconciler *reconciler);
 /* An object's file was made, changed or removed, by us or by others; NULL: any may have been. */
 void agent_reconciler_file_changed(struct agent_reconciler *reconciler, const char *name);
+/* A file of the folder that is none of ours: what was adopted may be in it, or no more. */
+void agent_reconciler_other_file_changed(struct agent_reconciler *reconciler);
 /* The Node's labels have changed: a removal that waits for one to go may go on. */
 void agent_reconciler_labels_changed(struct agent_reconciler *reconciler);
 /* Likewise when a pod of this node has ended or was deleted. */

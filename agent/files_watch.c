@@ -16,6 +16,7 @@ struct files_watch {
     uv_loop_t *loop;
     char *folder;
     files_watch_fn fn;
+    files_watch_other_fn other;
     void *userdata;
     struct loop_watch *watch;
     struct loop_timer *retry;
@@ -43,6 +44,8 @@ static void on_event(void *userdata, const char *file, int status)
         /* The folder itself was moved away or removed. */
         stop(watch);
         loop_timer_start(watch->retry, 0);
+    } else if (file && *file != '.') {
+        watch->other(watch->userdata);
     }
 }
 
@@ -67,13 +70,14 @@ static void try_watch(void *userdata)
 }
 
 struct files_watch *files_watch_new(uv_loop_t *loop, const struct files *files, files_watch_fn fn,
-                                    void *userdata)
+                                    files_watch_other_fn other, void *userdata)
 {
     struct files_watch *watch = xcalloc(1, sizeof(*watch));
 
     watch->loop = loop;
     watch->folder = xstrdup(files_folder(files));
     watch->fn = fn;
+    watch->other = other;
     watch->userdata = userdata;
     watch->retry = loop_timer_new(loop, try_watch, watch);
     try_watch(watch);

@@ -15,9 +15,11 @@ struct files_watch;
 /* A file of that object's was made, changed or removed; by us, too. NULL: any may have been, while
  * the folder was not watched. */
 typedef void (*files_watch_fn)(void *userdata, const char *object);
+/* So was a file that is none of the agent's. */
+typedef void (*files_watch_other_fn)(void *userdata);
 
 /* The folder need not be there yet. */
 struct files_watch *files_watch_new(uv_loop_t *loop, const struct files *files, files_watch_fn fn,
-                                    void *userdata);
+                                    files_watch_other_fn other, void *userdata);
 void files_watch_free(struct files_watch *watch);
 DEFINE_CLEANUP(struct files_watch *, files_watch_free)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent_metrics.h"
+#include "agent/foreign_file.h"
 #include "agent/ownership.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -23,6 +24,7 @@ struct install {
     struct compiled *compiled;
     struct marker *old_marker; /* what the load replaces, for the case that it fails */
     struct buf old_text;
+    struct strv adopted; /* names that were there from elsewhere */
     uint64_t load_started_ms;
 };
 
@@ -31,6 +33,7 @@ static void install_free(struct install *install)
     compiled_free(install->compiled);
     marker_free(install->old_marker);
     buf_done(&install->old_text);
+    strv_done(&install->adopted);
     free(install);
 }
 
@@ -122,6 +125,19 @@ static void observe_load(const struct install *install, bool success)
     metrics_observe(metrics, METRIC_LOAD_SECONDS, seconds, NULL);
 }
 
+static void tell_adopted(const struct install *install)
+{
+    const struct host *host = install->host;
+    _cleanup_free_ char *file = NULL;
+
+    if (install->adopted.len == 0)
+        return;
+    file = foreign_file_of(files_folder(host->files), &install->adopted);
+    log_info("took over a profile that was there from elsewhere", "profile", install->record->name,
+             "name", install->adopted.items[0], "node", host->node_name, "file", file);
+    profile_events_adopted(host->events, install->record, install->adopted.items[0], file);
+}
+
 static void on_loaded(void *userdata, const struct error *load_err)
 {
     struct install *install = userdata;
@@ -142,6 +158,7 @@ static void on_loaded(void *userdata, const struct error *load_err)
         return;
     }
     take_over(install);
+    tell_adopted(install);
     end(install, INSTALL_DONE, &err);
 }
 
@@ -160,6 +177,7 @@ static int write_file(struct install *install, struct error *err)
     error_done(err);
     ownership_build(install->compiled->compiler, install->profile->revision, build);
     marker = ownership_marker(install->profile, build, install->compiled, record->marker);
+    ownership_adopt_children(marker, host, &install->adopted);
     r = files_write(host->files, marker, install->compiled->text, install->compiled->text_len, err);
     if (r < 0)
         return r;
@@ -180,7 +198,10 @@ static int claim(struct install *install, struct error *err)
         return r;
     if (install->profile == record->spec)
         strv_copy(&record->claims, &names);
-    return ownership_check(install->host, record, &names, err);
+    r = ownership_check(install->host, record, &names, err);
+    if (r == 0)
+        ownership_foreign(install->host, &names, &install->adopted);
+    return r;
 }
 
 static void on_built(void *userdata, struct compiled *compiled, const struct error *build_err)

@@ -330,6 +330,52 @@ const struct kernel_profile *kernel_profiles_get(const struct kernel_profiles *p
     return map_get(profiles->profiles, name);
 }
 
+/* NULL: there is none. */
+static const char *folder_of(const struct kernel_profiles *profiles, const char *name,
+                             struct folder **ret)
+{
+    const char *entry;
+    size_t position = 0;
+    void *folder;
+
+    while (map_next(profiles->folders, &position, &entry, &folder)) {
+        *ret = folder;
+        if ((*ret)->names.len > 0 && strv_contains(&(*ret)->names, name))
+            return entry;
+    }
+    return NULL;
+}
+
+char *kernel_profiles_attachment(const struct kernel_profiles *profiles, const char *name)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(FIELD_MAX);
+    _cleanup_close_ int dir = -1;
+    struct folder *folder;
+    const char *entry = folder_of(profiles, name, &folder);
+    _cleanup_free_ char *file = entry ? xasprintf("%s/attach", entry) : NULL;
+
+    if (!file || fs_open_dir(AT_FDCWD, profiles->path, &dir, NULL) < 0 ||
+        read_field(dir, file, &text, NULL) < 0)
+        return NULL;
+    return xstrdup(buf_string(&text));
+}
+
+void kernel_profiles_children(const struct kernel_profiles *profiles, const char *name,
+                              struct strv *ret)
+{
+    struct folder *folder;
+    size_t len = strlen(name);
+
+    if (!folder_of(profiles, name, &folder))
+        return;
+    for (size_t i = 0; i < folder->names.len; i++) {
+        const char *child = folder->names.items[i];
+
+        if (strncmp(child, name, len) == 0 && strncmp(child + len, "//", 2) == 0)
+            strv_add(ret, child);
+    }
+}
+
 size_t kernel_profiles_count(const struct kernel_profiles *profiles)
 {
     return map_size(profiles->profiles);

@@ -41,4 +41,10 @@ _must_check_ int kernel_profiles_refresh(struct kernel_profiles *profiles, const
 /* NULL: there is none of that name. */
 const struct kernel_profile *kernel_profiles_get(const struct kernel_profiles *profiles,
                                                  const char *name);
+/* What an outermost profile attaches to, its name when nothing, as the kernel shows it now; NULL:
+ * it cannot be read. The caller frees it. */
+char *kernel_profiles_attachment(const struct kernel_profiles *profiles, const char *name);
+/* Adds the full names of the profile's children and hats. */
+void kernel_profiles_children(const struct kernel_profiles *profiles, const char *name,
+                              struct strv *ret);
 size_t kernel_profiles_count(const struct kernel_profiles *profiles);

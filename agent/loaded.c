@@ -48,6 +48,16 @@ bool loaded_has(const struct loaded *loaded, const char *name)
     return kernel_profiles_get(loaded->profiles, name) != NULL;
 }
 
+char *loaded_attachment(const struct loaded *loaded, const char *name)
+{
+    return kernel_profiles_attachment(loaded->profiles, name);
+}
+
+void loaded_children(const struct loaded *loaded, const char *name, struct strv *ret)
+{
+    kernel_profiles_children(loaded->profiles, name, ret);
+}
+
 static bool content_matches(const struct kernel_profile *kernel, const struct marker_profile *own)
 {
     if (!kernel)

@@ -31,6 +31,9 @@ void loaded_invalidate(struct loaded *loaded);
 _must_check_ int loaded_refresh(struct loaded *loaded, const struct strv *names, struct error *err);
 
 bool loaded_has(const struct loaded *loaded, const char *name);
+/* As kernel_profiles_attachment() and kernel_profiles_children(). */
+char *loaded_attachment(const struct loaded *loaded, const char *name);
+void loaded_children(const struct loaded *loaded, const char *name, struct strv *ret);
 /* Every profile of the marker but leftovers is in the kernel, with that content. */
 bool loaded_matches(const struct loaded *loaded, const struct marker *marker);
 /* Every profile of the marker but leftovers is in the kernel, with whatever content. */

@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/policy/blob_name.h"
+#include "lib/policy/owner.h"
 
 static void set_identity(struct marker *marker, const struct policy_profile *profile)
 {
@@ -19,6 +20,7 @@ static void set_identity(struct marker *marker, const struct policy_profile *pro
     marker->mode = profile->mode;
     marker->selector = profile->selector ? cJSON_Duplicate(profile->selector, true) : NULL;
     marker->allow_host_attachment = profile->allow_host_attachment;
+    marker->adopt = profile->adopt;
     memcpy(marker->target, profile->target, sizeof(marker->target));
 }
 
@@ -66,6 +68,7 @@ struct policy_profile *ownership_profile(const struct marker *marker)
     profile->mode = marker->mode;
     profile->selector = marker->selector ? cJSON_Duplicate(marker->selector, true) : NULL;
     profile->allow_host_attachment = marker->allow_host_attachment;
+    profile->adopt = marker->adopt;
     memcpy(profile->revision, marker->revision, sizeof(profile->revision));
     memcpy(profile->target, marker->target, sizeof(profile->target));
     profile->progressive = *marker->target;
@@ -77,7 +80,7 @@ bool ownership_refresh(struct marker *marker, const struct policy_profile *profi
     if (strcmp(marker->uid, profile->uid) == 0 && marker->generation == profile->generation &&
         marker->created_ms == profile->created_ms && marker->mode == profile->mode &&
         marker->allow_host_attachment == profile->allow_host_attachment &&
-        strcmp(marker->target, profile->target) == 0 &&
+        marker->adopt == profile->adopt && strcmp(marker->target, profile->target) == 0 &&
         json_equal(marker->selector, profile->selector))
         return false;
     set_identity(marker, profile);
@@ -100,12 +103,48 @@ void ownership_names(const struct marker *marker, struct strv *ret)
             strv_add(ret, marker->profiles[i].name);
 }
 
+/* A child is what its parent is. */
+static enum owner_foreign foreign_of(const struct host *host, const char *name)
+{
+    const char *child = strstr(name, "//");
+    _cleanup_free_ char *top = child ? xstrndup(name, (size_t) (child - name)) : xstrdup(name);
+    _cleanup_free_ char *attachment = NULL;
+
+    if (!loaded_has(host->loaded, name) || records_holder(host->records, name, NULL))
+        return OWNER_FOREIGN_NONE;
+    attachment = loaded_attachment(host->loaded, top);
+    return owner_classify(top, attachment);
+}
+
+void ownership_foreign(const struct host *host, const struct strv *names, struct strv *ret)
+{
+    for (size_t i = 0; i < names->len; i++)
+        if (loaded_has(host->loaded, names->items[i]) &&
+            !records_holder(host->records, names->items[i], NULL))
+            strv_add(ret, names->items[i]);
+}
+
+void ownership_adopt_children(struct marker *marker, const struct host *host,
+                              const struct strv *adopted)
+{
+    for (size_t i = 0; i < adopted->len; i++) {
+        _cleanup_strv_ struct strv children = {0};
+
+        loaded_children(host->loaded, adopted->items[i], &children);
+        for (size_t k = 0; k < children.len; k++)
+            if (!marker_find(marker, children.items[k]) &&
+                !records_holder(host->records, children.items[k], NULL))
+                add_profile(marker, children.items[k]);
+    }
+}
+
 int ownership_check(const struct host *host, const struct record *record, const struct strv *names,
                     struct error *err)
 {
     for (size_t i = 0; i < names->len; i++) {
         const char *name = names->items[i];
-        const struct record *owner = records_owner(host->records, name);
+        enum owner_foreign foreign = foreign_of(host, name);
+        const struct record *owner = records_owner(host->records, name, foreign);
 
         if (blob_name_reserved(name))
             return error_set_reason(err, -EPERM, REASON_NOT_OWNED,
@@ -116,11 +155,17 @@ int ownership_check(const struct host *host, const struct record *record, const 
             return error_set_reason(err, -EPERM, REASON_NAME_CONFLICT,
                                     "profile %s belongs to AppArmorProfile %s on this node", name,
                                     owner->name);
-        if (loaded_has(host->loaded, name) && !records_holder(host->records, name, NULL))
+        if (foreign == OWNER_FOREIGN_PROTECTED)
+            return error_set_reason(
+                err, -EPERM, REASON_NOT_OWNED,
+                "profile %s is in this node's kernel from elsewhere and is left as it is, as it "
+                "attaches to programs of the host or is a container runtime's own: rename yours",
+                name);
+        if (foreign == OWNER_FOREIGN_PLAIN && owner != record)
             return error_set_reason(
                 err, -EPERM, REASON_NOT_OWNED,
                 "profile %s is in this node's kernel from elsewhere and is left as it is: rename "
-                "yours, or unload the other",
+                "yours, unload the other, or take it over by spec.adopt: true",
                 name);
     }
     return 0;

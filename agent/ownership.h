@@ -15,6 +15,12 @@
  */
 struct marker *ownership_marker(const struct policy_profile *profile, const char *build,
                                 const struct compiled *compiled, const struct marker *old);
+/* As leftovers, too: names that nobody holds and that are below one of these, which the record
+ * adopts; a load leaves them there. */
+void ownership_adopt_children(struct marker *marker, const struct host *host,
+                              const struct strv *adopted);
+/* Of the names those that are in the kernel from elsewhere. */
+void ownership_foreign(const struct host *host, const struct strv *names, struct strv *ret);
 /* The profile that a record describes, without its text. */
 struct policy_profile *ownership_profile(const struct marker *marker);
 /* Brings object, generation and spec's other fields up to date; true when anything changed. */

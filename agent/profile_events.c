@@ -69,6 +69,25 @@ void profile_events_repaired(struct profile_events *events, const struct record 
                             events->node);
 }
 
+void profile_events_adopted(struct profile_events *events, const struct record *record,
+                            const char *name, const char *file)
+{
+    struct kube_reference about = reference_to(record);
+
+    if (!events)
+        return;
+    if (file)
+        kube_recorder_event(events->recorder, &about, KUBE_EVENT_WARNING, "Adopted",
+                            "%s: took over profile %s, which was loaded from elsewhere; "
+                            "/etc/apparmor.d/%s declares it, too: remove that file, without "
+                            "unloading it",
+                            events->node, name, file);
+    else
+        kube_recorder_event(events->recorder, &about, KUBE_EVENT_NORMAL, "Adopted",
+                            "%s: took over profile %s, which was loaded from elsewhere",
+                            events->node, name);
+}
+
 void profile_events_lost(struct profile_events *events, const struct record *record)
 {
     struct kube_reference about = reference_to(record);

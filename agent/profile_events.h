@@ -26,6 +26,9 @@ struct kube_recorder *profile_events_recorder(const struct profile_events *event
 
 /* Something else had changed or removed the policy; it is loaded again. */
 void profile_events_repaired(struct profile_events *events, const struct record *record);
+/* The node had that profile from elsewhere. `file` (or NULL) of the host declares it, too. */
+void profile_events_adopted(struct profile_events *events, const struct record *record,
+                            const char *name, const char *file);
 /* It could not be loaded again, and the label went. */
 void profile_events_lost(struct profile_events *events, const struct record *record);
 /* It is to go, and something uses it. */

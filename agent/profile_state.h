@@ -28,6 +28,7 @@ enum profile_phase {
 #define REASON_NOT_OWNED "NotOwned"             /* kernel or folder have it from elsewhere */
 #define REASON_CONTESTED "Contested"            /* something else keeps changing it, too */
 #define REASON_ORPHANED "Orphaned"              /* the object is gone, nobody deleted it */
+#define REASON_ALSO_IN_FILE "AlsoInFile"        /* a file of the host declares it, too */
 #define REASON_NOT_ENFORCED "NotEnforced"       /* tasks run on as complain mode left them */
 #define REASON_FETCH_FAILED "FetchFailed"       /* the object could not be read */
 #define REASON_INVALID "InvalidProfile"         /* the object is no valid AppArmorProfile */

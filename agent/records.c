@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
-#include "lib/policy/owner.h"
 
 struct records {
     struct map *map;
@@ -181,6 +180,7 @@ static bool claim_of(const struct record *record, const char *name, struct owner
     if (record->spec) {
         ret->uid = record->spec->uid;
         ret->created_ms = record->spec->created_ms;
+        ret->adopts = record->spec->adopt;
     } else if (record->marker) {
         ret->uid = record->marker->uid;
         ret->created_ms = record->marker->created_ms;
@@ -188,7 +188,8 @@ static bool claim_of(const struct record *record, const char *name, struct owner
     return true;
 }
 
-struct record *records_owner(const struct records *records, const char *name)
+struct record *records_owner(const struct records *records, const char *name,
+                             enum owner_foreign foreign)
 {
     size_t position = 0, count = 0, size = records_size(records) + 1;
     _cleanup_free_ struct owner_claim *claims = xcalloc(size, sizeof(*claims));
@@ -199,6 +200,6 @@ struct record *records_owner(const struct records *records, const char *name)
     while ((record = records_next(records, &position)))
         if (claim_of(record, name, &claims[count]))
             claimants[count++] = record;
-    owner = owner_decide(claims, count);
+    owner = owner_decide(claims, count, foreign);
     return owner < 0 ? NULL : claimants[owner];
 }

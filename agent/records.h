@@ -10,6 +10,7 @@
 #include "agent/tasks.h"
 #include "lib/base/map.h"
 #include "lib/policy/marker.h"
+#include "lib/policy/owner.h"
 #include "lib/policy/profile.h"
 
 /*
@@ -73,4 +74,5 @@ bool marker_drop(struct marker *marker, const char *name);
 struct record *records_holder(const struct records *records, const char *name,
                               const struct record *except);
 /* The record that may have the name on this node (policy/owner.h), or NULL. */
-struct record *records_owner(const struct records *records, const char *name);
+struct record *records_owner(const struct records *records, const char *name,
+                             enum owner_foreign foreign);

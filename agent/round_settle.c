@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent_metrics.h"
+#include "agent/foreign_file.h"
 #include "agent/ownership.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -68,6 +69,29 @@ static void show_learnt(const struct round *round)
     round_show(round, PROFILE_LOADED, REASON_NOT_ENFORCED, message);
 }
 
+/* What was adopted, and the host would load otherwise at its boot. The caller frees it. */
+static char *other_file(const struct round *round)
+{
+    const struct record *record = round_record(round);
+    const struct host *host = round->reconciler->host;
+    _cleanup_strv_ struct strv names = {0};
+
+    if (!record->marker->adopt)
+        return NULL;
+    ownership_names(record->marker, &names);
+    return foreign_file_of(files_folder(host->files), &names);
+}
+
+static void show_also_in_file(const struct round *round, const char *file)
+{
+    _cleanup_free_ char *message =
+        xasprintf("/etc/apparmor.d/%s declares the profile, too, and the host loads it at its boot "
+                  "and when its policy is reloaded: remove that file, without unloading it",
+                  file);
+
+    round_show(round, PROFILE_LOADED, REASON_ALSO_IN_FILE, message);
+}
+
 /* The end of a round whose profiles are all in the kernel. */
 static void show_loaded(struct round *round)
 {
@@ -75,6 +99,7 @@ static void show_loaded(struct round *round)
     const struct source *source = round->reconciler->options.source;
     uint64_t kernel_ms = contested_ms(record), file_ms = file_contested_ms(record);
     uint64_t wait_ms = kernel_ms > file_ms ? kernel_ms : file_ms;
+    _cleanup_free_ char *file = other_file(round);
 
     if (!round->wanted && source->ops->synced(source))
         round_show(
@@ -87,6 +112,8 @@ static void show_loaded(struct round *round)
                    "keeps its revision until the rollout of the next comes to this node");
     else if (record->learnt.used)
         show_learnt(round);
+    else if (file)
+        show_also_in_file(round, file);
     else
         round_show(round, PROFILE_LOADED, NULL, NULL);
     if (wait_ms)

@@ -28,7 +28,10 @@ static const struct {
     {"CompileResources", "simplify the rules, or split them into several AppArmorProfiles"},
     /* Of names. */
     {"NameConflict", "rename one of the profiles in spec.policy, or delete the older object"},
-    {"NotOwned", "rename the profile in spec.policy, or remove the node's own one"},
+    {"NotOwned", "rename the profile in spec.policy, remove the node's own one, or take it over by "
+                 "spec.adopt: true"},
+    {"AlsoInFile", "remove the file that the message names, without unloading it: rm, not "
+                   "apparmor_parser -R"},
     {"Contested", "find what else on the node changes AppArmor profiles, often configuration "
                   "management"},
     {"Orphaned", "apply the AppArmorProfile again"},

@@ -102,7 +102,7 @@
     X("NameConflict", NODE, "Another AppArmorProfile has a profile of that name on the node.",     \
       "Rename one, or select other nodes.")                                                        \
     X("NotOwned", NODE, "The node has a profile, or a file, of that name from elsewhere.",         \
-      "Choose another name: what is not the operator's is not touched.")                           \
+      "Choose another name, or take it over by spec.adopt: migration.md.")                         \
     X("FetchFailed", NODE, "The agent could not read the object.",                                 \
       "Wait: it is tried again. See the agent's log.")                                             \
     X("FileError", NODE, "/etc/apparmor.d cannot be written.",                                     \
@@ -136,6 +136,9 @@
       "Find out what; it is put back five times a minute.")                                        \
     X("Orphaned", NODE, "The object is gone and nobody deleted it, so what is loaded stays.",      \
       "Apply the object again, or delete it once it is back.")                                     \
+    X("AlsoInFile", NODE,                                                                          \
+      "It was adopted, and a file of the host that is not the operator's declares it, too.",       \
+      "Remove the file, without unloading it: rm, not apparmor_parser -R.")                        \
     X("NotEnforced", NODE, "Processes run on as mode Complain has left them.",                     \
       "Restart the containers that the message names.")                                            \
     X("InUse", NODE, "Removal waits for processes or pods that use the profile.",                  \
@@ -166,6 +169,9 @@
 #define OTHER_REASONS(X)                                                                           \
     X("Repaired", "AppArmorProfile", "Something else on a node had changed or removed it.",        \
       "Find out what, if it goes on.")                                                             \
+    X("Adopted", "AppArmorProfile",                                                                \
+      "A node had the profile from elsewhere and has taken it over, as spec.adopt says.",          \
+      "Take away what loaded it, without unloading it: migration.md.")                             \
     X("Lost", "AppArmorProfile", "A kernel has lost it and could not take it again for a minute.", \
       "See the agent's log; the node's label is removed.")                                         \
     X("AppArmorDenied", "Pod, AppArmorProfile",                                                    \

@@ -7,6 +7,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
 #include "lib/policy/blob_name.h"
+#include "lib/policy/owner.h"
 #include "lib/policy/profile.h"
 
 /* Less than timeoutSeconds of the webhook. */
@@ -57,18 +58,6 @@ static void refuse(struct admission_answer *answer, char *message)
 
 /* --- names --------------------------------------------------------------------------------- */
 
-/* Profiles that container runtimes load themselves, on nodes that use them. */
-static bool is_runtimes(const char *profile)
-{
-    static const char *const names[] = {"cri-containerd.apparmor.d", "docker-default",
-                                        "crio-default"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strcmp(profile, names[i]) == 0)
-            return true;
-    return false;
-}
-
 static bool replaces(const cJSON *object, const char *other)
 {
     const char *named = json_string(object, "metadata", "annotations", WEBHOOK_PROFILES_REPLACES);
@@ -112,7 +101,7 @@ static void check_name(const struct webhook_profiles *webhook, const cJSON *obje
         refuse(answer, xasprintf("spec.policy: the profile name \"%s\" is reserved: names that "
                                  "begin with " BLOB_NAME_RESERVED " are the operator's own",
                                  profile));
-    else if (is_runtimes(profile))
+    else if (owner_is_runtimes(profile))
         refuse(answer, xasprintf("spec.policy: the profile name \"%s\" is taken: container "
                                  "runtimes load a profile of that name, which is never replaced",
                                  profile));
@@ -127,6 +116,18 @@ static void warn_of_verdict(struct admission_answer *answer, const struct verdic
     for (size_t i = 0; i < verdict->warnings.len; i++)
         strv_take(&answer->warnings,
                   xasprintf("spec.policy: %s", verdict->warnings.items[i].message));
+}
+
+static void warn_of_adoption(const cJSON *object, const struct verdict *verdict,
+                             struct admission_answer *answer)
+{
+    if (!json_bool(json_get(object, "spec", "adopt"), false) || verdict->names.len == 0)
+        return;
+    strv_take(&answer->warnings,
+              xasprintf("spec.adopt: where a node has profile \"%s\" from elsewhere, this policy "
+                        "takes its place under what runs in it, and it is unloaded with this "
+                        "object: see that nothing else loads or unloads it any more",
+                        verdict->names.items[0]));
 }
 
 static char *describe(const struct verdict *verdict)
@@ -159,6 +160,7 @@ static void judge(const struct question *question, const struct verdict *verdict
         break;
     }
     warn_of_verdict(answer, verdict);
+    warn_of_adoption(review->object, verdict, answer);
     for (size_t i = 0; i < verdict->names.len && !answer->refusal; i++)
         check_name(question->webhook, review->object, verdict->names.items[i], answer);
 }

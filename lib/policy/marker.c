@@ -74,6 +74,8 @@ static cJSON *record_to_json(const struct marker *marker)
         json_add(record, "nodeSelector", cJSON_Duplicate(marker->selector, true));
     if (marker->allow_host_attachment)
         json_add_bool(record, "allowHostAttachment", true);
+    if (marker->adopt)
+        json_add_bool(record, "adopt", true);
     add_unless_empty(record, "text", marker->text);
 
     cJSON *profiles = json_add_array(record, "profiles");
@@ -180,6 +182,7 @@ static int read_spec(const cJSON *record, struct marker *marker, struct error *e
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(record, "mode");
     const cJSON *selector = cJSON_GetObjectItemCaseSensitive(record, "nodeSelector");
     const cJSON *attachment = cJSON_GetObjectItemCaseSensitive(record, "allowHostAttachment");
+    const cJSON *adopt = cJSON_GetObjectItemCaseSensitive(record, "adopt");
 
     if (mode && (!cJSON_IsString(mode) || policy_mode_parse(mode->valuestring, &marker->mode) < 0))
         return bad(err, "mode", "not a mode");
@@ -187,9 +190,12 @@ static int read_spec(const cJSON *record, struct marker *marker, struct error *e
         return bad(err, "nodeSelector", "not a selector");
     if (attachment && !cJSON_IsBool(attachment))
         return bad(err, "allowHostAttachment", "neither true nor false");
+    if (adopt && !cJSON_IsBool(adopt))
+        return bad(err, "adopt", "neither true nor false");
     if (selector)
         marker->selector = cJSON_Duplicate(selector, true);
     marker->allow_host_attachment = cJSON_IsTrue(attachment);
+    marker->adopt = cJSON_IsTrue(adopt);
     return 0;
 }
 

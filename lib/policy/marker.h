@@ -35,6 +35,7 @@ struct marker {
     enum policy_mode mode;             /* spec.mode */
     cJSON *selector;                   /* spec.nodeSelector or NULL */
     bool allow_host_attachment;
+    bool adopt;                 /* spec.adopt */
     char text[DIGEST_HEX_SIZE]; /* SHA-256 of the policy that follows the head, so that a change by
                                    another hand shows; "" when not recorded */
     struct marker_profile *profiles;

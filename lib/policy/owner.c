@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/base/cleanup.h"
+
 static int compare_text(const char *a, const char *b)
 {
     return strcmp(a ? a : "", b ? b : "");
@@ -19,29 +21,76 @@ static bool older(const struct owner_claim *a, const struct owner_claim *b)
     return order < 0;
 }
 
-static bool may_own(const struct owner_claim *claim)
+bool owner_is_runtimes(const char *name)
 {
-    return claim->selects && !claim->deleting;
+    static const char *const names[] = {"cri-containerd.apparmor.d", "docker-default",
+                                        "crio-default"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* With a version, an instance or a program behind what they begin with. */
+static bool is_another_programs(const char *name)
+{
+    static const char *const prefixes[] = {
+        "containers-default-",
+        "crio-default-",
+        "lxc-",
+        "lxd-",
+        "incus-",
+        "libvirt-",
+        "snap.",
+        "snap-",
+        "nerdctl-default",
+        "podman-default",
+        "buildkit-default",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+enum owner_foreign owner_classify(const char *name, const char *attachment)
+{
+    return *name == '/' || !attachment || strcmp(name, attachment) != 0 ||
+                   owner_is_runtimes(name) || is_another_programs(name)
+               ? OWNER_FOREIGN_PROTECTED
+               : OWNER_FOREIGN_PLAIN;
+}
+
+static bool may_own(const struct owner_claim *claim, enum owner_foreign foreign)
+{
+    return claim->selects && !claim->deleting &&
+           (foreign == OWNER_FOREIGN_NONE || (foreign == OWNER_FOREIGN_PLAIN && claim->adopts));
 }
 
 /* Lower is better. */
-static int rank(const struct owner_claim *claim)
+static int rank(const struct owner_claim *claim, enum owner_foreign foreign)
 {
-    if (may_own(claim))
+    if (may_own(claim, foreign))
         return claim->incumbent ? 0 : 1;
     return claim->incumbent ? 2 : 3;
 }
 
-ptrdiff_t owner_decide(const struct owner_claim *claims, size_t count)
+ptrdiff_t owner_decide(const struct owner_claim *claims, size_t count, enum owner_foreign foreign)
 {
     ptrdiff_t best = -1;
 
+    /* An incumbent's name is not foreign. */
+    for (size_t i = 0; i < count; i++)
+        if (claims[i].incumbent)
+            foreign = OWNER_FOREIGN_NONE;
     for (size_t i = 0; i < count; i++) {
-        int own = rank(&claims[i]);
+        int own = rank(&claims[i], foreign);
         if (own == 3)
             continue;
         if (best >= 0) {
-            int other = rank(&claims[best]);
+            int other = rank(&claims[best], foreign);
             if (own > other || (own == other && !older(&claims[i], &claims[best])))
                 continue;
         }

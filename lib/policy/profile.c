@@ -146,6 +146,7 @@ static int parse_placement(const cJSON *spec, struct policy_profile *profile, st
 {
     const cJSON *selector = cJSON_GetObjectItemCaseSensitive(spec, "nodeSelector");
     const cJSON *attachment = cJSON_GetObjectItemCaseSensitive(spec, "allowHostAttachment");
+    const cJSON *adopt = cJSON_GetObjectItemCaseSensitive(spec, "adopt");
     _cleanup_error_ struct error cause = {0};
 
     if (policy_selector_check(selector, &cause) < 0)
@@ -155,6 +156,9 @@ static int parse_placement(const cJSON *spec, struct policy_profile *profile, st
     if (!is_null(attachment) && !cJSON_IsBool(attachment))
         return refuse(err, "spec.allowHostAttachment: must be true or false");
     profile->allow_host_attachment = cJSON_IsTrue(attachment);
+    if (!is_null(adopt) && !cJSON_IsBool(adopt))
+        return refuse(err, "spec.adopt: must be true or false");
+    profile->adopt = cJSON_IsTrue(adopt);
     return 0;
 }
 
@@ -228,8 +232,8 @@ static int check_known(const cJSON *object, const char *place, const char *const
 int policy_profile_check_fields(const cJSON *object, struct error *err)
 {
     static const char *const TOP[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
-    static const char *const SPEC[] = {"policy",  "mode", "nodeSelector", "allowHostAttachment",
-                                       "rollout", NULL};
+    static const char *const SPEC[] = {
+        "policy", "mode", "nodeSelector", "allowHostAttachment", "adopt", "rollout", NULL};
 
     int r = check_known(object, "", TOP, err);
     if (r == 0)

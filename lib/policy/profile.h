@@ -30,6 +30,7 @@ struct policy_profile {
     enum policy_mode mode;
     cJSON *selector; /* spec.nodeSelector, NULL: every node */
     bool allow_host_attachment;
+    bool adopt;                          /* takes over what a node has from elsewhere */
     bool progressive;                    /* spec.rollout.strategy */
     char revision[POLICY_REVISION_SIZE]; /* digest of text and mode, the same on
                                             every node */

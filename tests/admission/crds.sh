@@ -84,6 +84,8 @@ crds_spec() {
 ,"mode":""|spec\.mode: Unsupported value: ""
 ,"allowHostAttachment":true|
 ,"allowHostAttachment":"yes"|spec\.allowHostAttachment.* must be of type boolean
+,"adopt":true|
+,"adopt":"yes"|spec\.adopt.* must be of type boolean
 ,"nodeSelector":{}|
 ,"nodeSelector":{"matchLabels":{"node-role.kubernetes.io/worker":"","pool":"web"}}|
 ,"nodeSelector":{"matchLabels":{"pool":"-web"}}|nodeSelector\.matchLabels\.pool.*should match

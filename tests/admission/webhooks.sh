@@ -381,6 +381,8 @@ webhooks_policies() {
         as admin create -f "$(with_policy attach 'profile attach /usr/bin/x { }')"
     says 'and told where the switch allows it' 'Warning: spec.policy: profile "attach" attaches to' \
         as admin create --dry-run=server -f "$(with_policy attach 'profile attach /usr/bin/x { }' '.spec.allowHostAttachment = true')"
+    says 'and told what adopting means' 'Warning: spec.adopt: where a node has profile "adopt" from elsewhere' \
+        as admin create --dry-run=server -f "$(with_policy adopt 'profile adopt { }' '.spec.adopt = true')"
     refused 'the profile name "apparmor\.io\.x" is reserved' 'names of the operator are refused' \
         as admin create -f "$(with_policy reserved 'profile apparmor.io.x { }')"
     refused 'the profile name "cri-containerd\.apparmor\.d" is taken' 'and those of container runtimes' \

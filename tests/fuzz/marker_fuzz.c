@@ -13,7 +13,8 @@ static void assert_equal(const struct marker *a, const struct marker *b)
     assert(a->generation == b->generation && a->created_ms == b->created_ms);
     assert(strcmp(a->revision, b->revision) == 0 && strcmp(a->build, b->build) == 0);
     assert(strcmp(a->text, b->text) == 0);
-    assert(a->mode == b->mode && a->allow_host_attachment == b->allow_host_attachment);
+    assert(a->mode == b->mode && a->allow_host_attachment == b->allow_host_attachment &&
+           a->adopt == b->adopt);
     assert(json_equal(a->selector, b->selector) && a->count == b->count);
     for (size_t i = 0; i < a->count; i++) {
         assert(strcmp(a->profiles[i].name, b->profiles[i].name) == 0);

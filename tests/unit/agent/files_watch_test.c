@@ -15,12 +15,17 @@ static char root[] = "/tmp/files_watch_test.XXXXXX";
 static uv_loop_t loop;
 static struct files *files;
 static struct files_watch *watch;
-static size_t web, any;
+static size_t web, any, others;
 
 static void on_file(_unused_ void *userdata, const char *object)
 {
     web += object && strcmp(object, "web") == 0;
     any += !object;
+}
+
+static void on_other(_unused_ void *userdata)
+{
+    others++;
 }
 
 static void make_folder(void)
@@ -66,14 +71,21 @@ TestSuite(files_watch, .init = setup, .fini = teardown, .timeout = 60);
             uv_run(&loop, UV_RUN_ONCE); \
     } while (0)
 
-Test(files_watch, tells_of_files_of_ours_alone)
+Test(files_watch, tells_of_files_of_ours_and_that_there_are_others)
 {
     make_folder();
-    watch = files_watch_new(&loop, files, on_file, NULL);
+    watch = files_watch_new(&loop, files, on_file, on_other, NULL);
     put("usr.bin.man");
     put("apparmor.io.web.profile");
     RUN_UNTIL(web > 0);
     cr_assert_eq(any, 0);
+    cr_assert_geq(others, 1);
+    others = 0;
+    web = 0;
+    /* Through a temporary file, which is nobody's. */
+    put("apparmor.io.web.profile");
+    RUN_UNTIL(web > 0);
+    cr_assert_eq(others, 0);
 }
 
 /* By a package manager, or whoever thinks it his own. */
@@ -83,7 +95,7 @@ Test(files_watch, a_folder_that_is_replaced_may_have_lost_any_file)
 
     make_folder();
     put("apparmor.io.web.profile");
-    watch = files_watch_new(&loop, files, on_file, NULL);
+    watch = files_watch_new(&loop, files, on_file, on_other, NULL);
     cr_assert_eq(rename(files_folder(files), aside), 0);
     make_folder();
     RUN_UNTIL(any > 0);

@@ -66,11 +66,11 @@ Test(records, the_oldest_claim_owns_a_name_that_nobody_holds)
 {
     struct record *young = add("a", "1", 20), *old = add("b", "2", 10);
 
-    cr_assert_null(records_owner(records, "web"));
+    cr_assert_null(records_owner(records, "web", OWNER_FOREIGN_NONE));
     strv_add(&young->claims, "web");
-    cr_assert_eq(records_owner(records, "web"), young);
+    cr_assert_eq(records_owner(records, "web", OWNER_FOREIGN_NONE), young);
     strv_add(&old->claims, "web");
-    cr_assert_eq(records_owner(records, "web"), old);
+    cr_assert_eq(records_owner(records, "web", OWNER_FOREIGN_NONE), old);
 }
 
 Test(records, who_holds_the_name_keeps_it)
@@ -79,7 +79,7 @@ Test(records, who_holds_the_name_keeps_it)
 
     hold(holder, "web", false);
     strv_add(&older->claims, "web");
-    cr_assert_eq(records_owner(records, "web"), holder);
+    cr_assert_eq(records_owner(records, "web", OWNER_FOREIGN_NONE), holder);
     cr_assert_eq(records_holder(records, "web", NULL), holder);
     cr_assert_null(records_holder(records, "web", holder));
 }
@@ -90,9 +90,9 @@ Test(records, who_goes_hands_over_at_once)
 
     hold(going, "web", false);
     going->releasing = true;
-    cr_assert_eq(records_owner(records, "web"), going);
+    cr_assert_eq(records_owner(records, "web", OWNER_FOREIGN_NONE), going);
     strv_add(&next->claims, "web");
-    cr_assert_eq(records_owner(records, "web"), next);
+    cr_assert_eq(records_owner(records, "web", OWNER_FOREIGN_NONE), next);
 }
 
 Test(records, a_leftover_is_handed_over_but_not_lost)
@@ -100,12 +100,12 @@ Test(records, a_leftover_is_handed_over_but_not_lost)
     struct record *renamed = add("a", "1", 10), *next = add("b", "2", 20);
 
     hold(renamed, "old-name", true);
-    cr_assert_eq(records_owner(records, "old-name"), renamed);
+    cr_assert_eq(records_owner(records, "old-name", OWNER_FOREIGN_NONE), renamed);
     strv_add(&next->claims, "old-name");
-    cr_assert_eq(records_owner(records, "old-name"), next);
+    cr_assert_eq(records_owner(records, "old-name", OWNER_FOREIGN_NONE), next);
     /* Its object wants it again. */
     strv_add(&renamed->claims, "old-name");
-    cr_assert_eq(records_owner(records, "old-name"), renamed);
+    cr_assert_eq(records_owner(records, "old-name", OWNER_FOREIGN_NONE), renamed);
 }
 
 Test(records, names_are_dropped_one_by_one)

@@ -28,6 +28,7 @@ static struct marker sample(void)
         .build = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         .mode = POLICY_COMPLAIN,
         .allow_host_attachment = true,
+        .adopt = true,
         .profiles = sample_profiles,
         .count = ARRAY_SIZE(sample_profiles),
     };
@@ -68,6 +69,7 @@ Test(marker, what_is_written_is_read_back)
     cr_assert_eq(back->mode, marker.mode);
     cr_assert(json_equal(back->selector, marker.selector));
     cr_assert(back->allow_host_attachment);
+    cr_assert(back->adopt);
     cr_assert_eq(back->count, marker.count);
     for (size_t i = 0; i < back->count; i++) {
         cr_assert_str_eq(back->profiles[i].name, marker.profiles[i].name);
@@ -93,6 +95,7 @@ Test(marker, the_least_record_is_read_back)
     cr_assert_eq(back->mode, POLICY_MODE_UNSET);
     cr_assert_null(back->selector);
     cr_assert_not(back->allow_host_attachment);
+    cr_assert_not(back->adopt);
     cr_assert_eq(back->count, 0);
     cr_assert_not(marker_text_matches(back, TEXT, strlen(TEXT)));
 }
@@ -183,6 +186,7 @@ Test(marker, anything_else_is_foreign)
         RECORD(REST ",\"nodeSelector\":{\"x\":1}"),
         RECORD(REST ",\"nodeSelector\":null"),
         RECORD(REST ",\"allowHostAttachment\":1"),
+        RECORD(REST ",\"adopt\":1"),
         RECORD(REST ",\"build\":\"00\""),
         RECORD(REST ",\"text\":7"),
     };

@@ -11,30 +11,35 @@ struct owner_case {
     struct owner_claim claims[3];
     size_t count;
     ptrdiff_t owner;
+    enum owner_foreign foreign;
 };
 
 static const struct owner_case CASES[] = {
-    {"nobody claims", {{0}}, 0, -1},
-    {"who neither selects nor holds gets nothing", {{.object = "a"}}, 1, -1},
+    {"nobody claims", {{0}}, 0, -1, OWNER_FOREIGN_NONE},
+    {"who neither selects nor holds gets nothing", {{.object = "a"}}, 1, -1, OWNER_FOREIGN_NONE},
     {"the oldest owns",
      {{.object = "a", .uid = "1", .created_ms = 20, .selects = true},
       {.object = "b", .uid = "2", .created_ms = 10, .selects = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"of the same age, the lower uid owns",
      {{.object = "a", .uid = "2", .created_ms = 10, .selects = true},
       {.object = "b", .uid = "1", .created_ms = 10, .selects = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"without uids the name decides",
      {{.object = "b", .uid = "", .selects = true}, {.object = "a", .selects = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"an older object that begins to declare the name does not seize it",
      {{.object = "old", .uid = "1", .created_ms = 1, .selects = true},
       {.object = "held", .uid = "2", .created_ms = 9, .selects = true, .incumbent = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"an incumbent that is deleted hands over at once",
      {{.object = "a",
        .uid = "1",
@@ -44,40 +49,83 @@ static const struct owner_case CASES[] = {
        .incumbent = true},
       {.object = "b", .uid = "2", .created_ms = 2, .selects = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"an incumbent that selects the node no more hands over",
      {{.object = "a", .uid = "1", .created_ms = 1, .incumbent = true},
       {.object = "b", .uid = "2", .created_ms = 2, .selects = true}},
      2,
-     1},
+     1,
+     OWNER_FOREIGN_NONE},
     {"what is deleted inherits nothing",
      {{.object = "a", .uid = "1", .created_ms = 1, .incumbent = true},
       {.object = "b", .uid = "2", .created_ms = 2, .selects = true, .deleting = true}},
      2,
-     0},
+     0,
+     OWNER_FOREIGN_NONE},
     {"an incumbent without a successor drains",
      {{.object = "a", .uid = "1", .selects = true, .deleting = true, .incumbent = true}},
      1,
-     0},
+     0,
+     OWNER_FOREIGN_NONE},
     {"the eldest of the heirs takes over",
      {{.object = "a", .uid = "1", .created_ms = 1, .deleting = true, .incumbent = true},
       {.object = "b", .uid = "2", .created_ms = 3, .selects = true},
       {.object = "c", .uid = "3", .created_ms = 2, .selects = true}},
      3,
-     2},
+     2,
+     OWNER_FOREIGN_NONE},
+    {"what is there from elsewhere stays, whoever wants its name",
+     {{.object = "a", .uid = "1", .created_ms = 1, .selects = true},
+      {.object = "b", .uid = "2", .created_ms = 2, .selects = true}},
+     2,
+     -1,
+     OWNER_FOREIGN_PLAIN},
+    {"it goes to the one that adopts, though another is older",
+     {{.object = "a", .uid = "1", .created_ms = 1, .selects = true},
+      {.object = "b", .uid = "2", .created_ms = 2, .selects = true, .adopts = true}},
+     2,
+     1,
+     OWNER_FOREIGN_PLAIN},
+    {"the eldest of those that adopt has it",
+     {{.object = "a", .uid = "1", .created_ms = 3, .selects = true, .adopts = true},
+      {.object = "b", .uid = "2", .created_ms = 2, .selects = true, .adopts = true}},
+     2,
+     1,
+     OWNER_FOREIGN_PLAIN},
+    {"nobody adopts what is a runtime's or the distribution's",
+     {{.object = "a", .uid = "1", .created_ms = 1, .selects = true, .adopts = true}},
+     1,
+     -1,
+     OWNER_FOREIGN_PROTECTED},
+    {"who is deleted adopts nothing",
+     {{.object = "a", .uid = "1", .selects = true, .deleting = true, .adopts = true}},
+     1,
+     -1,
+     OWNER_FOREIGN_PLAIN},
+    {"who does not select the node adopts nothing",
+     {{.object = "a", .uid = "1", .adopts = true}},
+     1,
+     -1,
+     OWNER_FOREIGN_PLAIN},
+    {"an incumbent need not adopt what is its own",
+     {{.object = "a", .uid = "1", .selects = true, .incumbent = true}},
+     1,
+     0,
+     OWNER_FOREIGN_PROTECTED},
 };
 
 Test(owner, each_case)
 {
     for (size_t i = 0; i < ARRAY_SIZE(CASES); i++)
-        cr_expect_eq(owner_decide(CASES[i].claims, CASES[i].count), CASES[i].owner, "%s",
-                     CASES[i].what);
+        cr_expect_eq(owner_decide(CASES[i].claims, CASES[i].count, CASES[i].foreign),
+                     CASES[i].owner, "%s", CASES[i].what);
 }
 
 /* All claims over a small universe, in all rotations and reversed. */
 Test(owner, does_not_depend_on_the_order_of_claims)
 {
-    enum { KINDS = 8, CLAIMS = 3 };
+    enum { KINDS = 16, CLAIMS = 3 };
     struct owner_claim claims[CLAIMS], turned[CLAIMS];
 
     for (unsigned combination = 0; combination < KINDS * KINDS * KINDS; combination++) {
@@ -90,41 +138,74 @@ Test(owner, does_not_depend_on_the_order_of_claims)
                                              .created_ms = i == 1,
                                              .selects = rest & 1,
                                              .deleting = rest & 2,
-                                             .incumbent = rest & 4};
-        ptrdiff_t owner = owner_decide(claims, CLAIMS);
-        for (size_t turn = 0; turn < CLAIMS; turn++) {
-            for (size_t i = 0; i < CLAIMS; i++)
-                turned[i] = claims[(i + turn) % CLAIMS];
-            ptrdiff_t again = owner_decide(turned, CLAIMS);
-            cr_assert_eq(owner < 0, again < 0);
-            if (owner >= 0)
-                cr_assert_str_eq(turned[again].object, claims[owner].object);
+                                             .incumbent = rest & 4,
+                                             .adopts = rest & 8};
+        for (enum owner_foreign foreign = 0; foreign <= OWNER_FOREIGN_PROTECTED; foreign++) {
+            ptrdiff_t owner = owner_decide(claims, CLAIMS, foreign);
+
+            for (size_t turn = 0; turn < CLAIMS; turn++) {
+                for (size_t i = 0; i < CLAIMS; i++)
+                    turned[i] = claims[(i + turn) % CLAIMS];
+                ptrdiff_t again = owner_decide(turned, CLAIMS, foreign);
+                cr_assert_eq(owner < 0, again < 0);
+                if (owner >= 0)
+                    cr_assert_str_eq(turned[again].object, claims[owner].object);
+            }
         }
     }
+}
+
+Test(owner, only_what_is_entered_by_name_alone_can_be_adopted)
+{
+    static const struct {
+        const char *name, *attachment;
+        enum owner_foreign expected;
+    } cases[] = {
+        {"my-app", "my-app", OWNER_FOREIGN_PLAIN},
+        {"my app", "my app", OWNER_FOREIGN_PLAIN},
+        {"man_filter", "/usr/bin/man", OWNER_FOREIGN_PROTECTED},
+        {"man_filter", "<unknown>", OWNER_FOREIGN_PROTECTED},
+        {"my-app", NULL, OWNER_FOREIGN_PROTECTED},
+        {"/usr/bin/man", "/usr/bin/man", OWNER_FOREIGN_PROTECTED},
+        {"docker-default", "docker-default", OWNER_FOREIGN_PROTECTED},
+        {"cri-containerd.apparmor.d", "cri-containerd.apparmor.d", OWNER_FOREIGN_PROTECTED},
+        {"crio-default", "crio-default", OWNER_FOREIGN_PROTECTED},
+        {"crio-default-1.34.0", "crio-default-1.34.0", OWNER_FOREIGN_PROTECTED},
+        {"containers-default-0.57", "containers-default-0.57", OWNER_FOREIGN_PROTECTED},
+        {"lxc-container-default-cgns", "lxc-container-default-cgns", OWNER_FOREIGN_PROTECTED},
+        {"snap.firefox.firefox", "snap.firefox.firefox", OWNER_FOREIGN_PROTECTED},
+        {"docker-default-of-mine", "docker-default-of-mine", OWNER_FOREIGN_PLAIN},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        cr_expect_eq(owner_classify(cases[i].name, cases[i].attachment), cases[i].expected, "%s %s",
+                     cases[i].name, cases[i].attachment);
 }
 
 /* --- every history of three objects ---------------------------------------------------------- */
 
 /*
- * Objects are created, begin and cease to declare the name (an edit), to select the node (of the
- * object's selector or of the node's labels), are deleted and created anew, and what nobody owns
+ * Somebody else loads the name when the node has it from nobody, and unloads it. Objects are
+ * created, begin and cease to declare the name (an edit), to select the node (of the object's
+ * selector or of the node's labels), to adopt, are deleted and created anew, and what nobody owns
  * any more is removed once it is unused: in any order and for however long. As the node only
  * remembers what is in here, all histories are covered when each state that any of them reaches has
  * been left by each event.
  */
-enum { OBJECTS = 3, NOBODY = OBJECTS, SLOTS = 9, STATES = SLOTS * SLOTS * SLOTS * 6 * 4 };
+enum { OBJECTS = 3, NOBODY = OBJECTS, STRANGER, HOLDERS, SLOTS = 17 };
+enum { STATES = SLOTS * SLOTS * SLOTS * 6 * HOLDERS };
 
 struct object {
-    bool there, declares, selects, deleting;
+    bool there, declares, selects, deleting, adopts;
 };
 
 struct world {
     struct object objects[OBJECTS];
     unsigned age[OBJECTS]; /* a permutation: 0 is the oldest */
-    unsigned holder;       /* whose file holds the name; NOBODY */
+    unsigned holder; /* whose file holds the name; NOBODY, or STRANGER: somebody else loaded it */
 };
 
-enum event { CREATE, DECLARE, SELECT, DELETE, EVENTS };
+enum event { CREATE, DECLARE, SELECT, ADOPT, DELETE, EVENTS };
 
 static const char *const object_names[OBJECTS] = {"a", "b", "c"};
 
@@ -152,9 +233,12 @@ static unsigned decide(const struct world *world)
             .selects = object->declares && object->selects,
             .deleting = object->deleting,
             .incumbent = world->holder == i,
+            .adopts = object->adopts,
         };
     }
-    ptrdiff_t owner = owner_decide(claims, count);
+    ptrdiff_t owner =
+        owner_decide(claims, count,
+                     world->holder == STRANGER ? OWNER_FOREIGN_PLAIN : OWNER_FOREIGN_NONE);
     return owner < 0 ? NOBODY : whose[owner];
 }
 
@@ -164,7 +248,9 @@ static unsigned heir(const struct world *world)
     unsigned best = NOBODY;
 
     for (unsigned i = 0; i < OBJECTS; i++)
-        if (is_eligible(&world->objects[i]) && (best == NOBODY || world->age[i] < world->age[best]))
+        if (is_eligible(&world->objects[i]) &&
+            (world->holder != STRANGER || world->objects[i].adopts) &&
+            (best == NOBODY || world->age[i] < world->age[best]))
             best = i;
     return best;
 }
@@ -196,6 +282,9 @@ static bool happen(struct world *world, enum event event, unsigned which)
     case SELECT:
         object->selects = !object->selects;
         break;
+    case ADOPT:
+        object->adopts = !object->adopts;
+        break;
     default:
         if (object->deleting)
             return false;
@@ -208,10 +297,12 @@ static void check(const struct world *world)
 {
     unsigned owner = decide(world), expected = heir(world);
 
-    if (world->holder != NOBODY && is_eligible(&world->objects[world->holder]))
+    if (world->holder < OBJECTS && is_eligible(&world->objects[world->holder]))
         cr_assert_eq(owner, world->holder, "whoever holds it rightly keeps it");
     else if (expected != NOBODY)
-        cr_assert_eq(owner, expected, "the eldest takes over at once");
+        cr_assert_eq(owner, expected, "the eldest that may takes over at once");
+    else if (world->holder == STRANGER)
+        cr_assert_eq(owner, NOBODY, "what is somebody else's is nobody's");
     else
         cr_assert_eq(owner, world->holder, "without an heir it stays with the last until unused");
 }
@@ -234,17 +325,20 @@ static size_t index_of(const struct world *world)
 
     for (unsigned i = 0; i < OBJECTS; i++) {
         const struct object *object = &world->objects[i];
-        unsigned slot =
-            object->there ? 1 + 1U * object->declares + 2U * object->selects + 4U * object->deleting
-                          : 0;
+        unsigned slot = object->there ? 1 + 1U * object->declares + 2U * object->selects +
+                                            4U * object->deleting + 8U * object->adopts
+                                      : 0;
         index = index * SLOTS + slot;
     }
     return index * 6 + (world->age[0] * 2 + (world->age[1] > world->age[2]));
 }
 
 static bool seen[STATES];
+/* Worlds that are to be left by each event. */
+static struct world waiting[STATES];
+static size_t waiting_count;
 
-static void explore(struct world world)
+static void reach(struct world world)
 {
     check(&world);
     settle(&world);
@@ -252,26 +346,40 @@ static void explore(struct world world)
     if (seen[index_of(&world)])
         return;
     seen[index_of(&world)] = true;
+    waiting[waiting_count++] = world;
+}
+
+static void leave(const struct world *world)
+{
+    struct world next;
+
     for (unsigned which = 0; which < OBJECTS; which++)
         for (unsigned event = 0; event < EVENTS; event++) {
-            struct world next = world;
-
+            next = *world;
             if (happen(&next, (enum event) event, which))
-                explore(next);
+                reach(next);
         }
-    /* The last process that used it has ended. */
-    if (world.holder != NOBODY && !is_eligible(&world.objects[world.holder])) {
-        world.holder = NOBODY;
-        explore(world);
+    next = *world;
+    if (world->holder == NOBODY) {
+        next.holder = STRANGER;
+        reach(next);
+    } else if (world->holder == STRANGER || !is_eligible(&world->objects[world->holder])) {
+        /* Somebody has unloaded it, or the last process that used it has ended. */
+        next.holder = NOBODY;
+        reach(next);
     }
 }
 
-Test(owner, every_history_of_three_objects_keeps_the_rules)
+Test(owner, every_history_of_three_objects_and_a_stranger_keeps_the_rules)
 {
     size_t states = 0;
 
-    explore((struct world){.age = {0, 1, 2}, .holder = NOBODY});
-    for (size_t i = 0; i < STATES; i++)
-        states += seen[i];
-    cr_assert_gt(states, 1000, "%zu states", states);
+    reach((struct world){.age = {0, 1, 2}, .holder = NOBODY});
+    while (waiting_count > 0) {
+        struct world world = waiting[--waiting_count];
+
+        states++;
+        leave(&world);
+    }
+    cr_assert_gt(states, 20000, "%zu states", states);
 }

@@ -33,12 +33,13 @@ static struct policy_profile *parse(const char *text)
 
 Test(profile, reads_all_fields)
 {
-    _cleanup_(policy_profile_freep) struct policy_profile *profile = parse(
-        "{" HEAD ", \"metadata\": {\"name\": \"deny-write.v2\", \"uid\": \"u-1\", "
-        "\"generation\": 7, \"creationTimestamp\": \"2024-03-01T12:00:00Z\", "
-        "\"deletionTimestamp\": \"2024-03-02T12:00:00Z\"}, "
-        "\"spec\": {\"policy\": \"profile a { }\", \"mode\": \"Kill\", "
-        "\"nodeSelector\": {\"matchLabels\": {\"a\": \"b\"}}, \"allowHostAttachment\": true}}");
+    _cleanup_(policy_profile_freep) struct policy_profile *profile =
+        parse("{" HEAD ", \"metadata\": {\"name\": \"deny-write.v2\", \"uid\": \"u-1\", "
+              "\"generation\": 7, \"creationTimestamp\": \"2024-03-01T12:00:00Z\", "
+              "\"deletionTimestamp\": \"2024-03-02T12:00:00Z\"}, "
+              "\"spec\": {\"policy\": \"profile a { }\", \"mode\": \"Kill\", "
+              "\"nodeSelector\": {\"matchLabels\": {\"a\": \"b\"}}, \"allowHostAttachment\": true, "
+              "\"adopt\": true}}");
 
     cr_assert_str_eq(profile->name, "deny-write.v2");
     cr_assert_str_eq(profile->uid, "u-1");
@@ -50,6 +51,7 @@ Test(profile, reads_all_fields)
     cr_assert_eq(profile->mode, POLICY_KILL);
     cr_assert_str_eq(json_string(profile->selector, "matchLabels", "a"), "b");
     cr_assert(profile->allow_host_attachment);
+    cr_assert(profile->adopt);
     cr_assert_eq(strlen(profile->revision), POLICY_REVISION_SIZE - 1);
 }
 
@@ -66,6 +68,7 @@ Test(profile, absent_fields_have_defaults)
     cr_assert_eq(profile->mode, POLICY_MODE_UNSET);
     cr_assert_null(profile->selector);
     cr_assert_not(profile->allow_host_attachment);
+    cr_assert_not(profile->adopt);
 }
 
 Test(profile, takes_fields_of_a_newer_schema)
@@ -108,6 +111,7 @@ static const struct refusal REFUSALS[] = {
     {WITH_SPEC("{\"policy\": \"x\", \"nodeSelector\": {\"matchLabels\": {\"a\": 1}}}"),
      "spec.nodeSelector: matchLabels"},
     {WITH_SPEC("{\"policy\": \"x\", \"nodeSelector\": []}"), "spec.nodeSelector"},
+    {WITH_SPEC("{\"policy\": \"x\", \"adopt\": \"yes\"}"), "spec.adopt: must be true or false"},
     {WITH_SPEC("{\"policy\": \"x\", \"allowHostAttachment\": \"true\"}"),
      "spec.allowHostAttachment"},
 };
