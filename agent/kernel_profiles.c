@@ -348,16 +348,16 @@ static const char *folder_of(const struct kernel_profiles *profiles, const char 
 
 char *kernel_profiles_attachment(const struct kernel_profiles *profiles, const char *name)
 {
-    _cleanup_buf_ struct buf text = BUF_INIT(FIELD_MAX);
     _cleanup_close_ int dir = -1;
+    char text[FIELD_MAX];
     struct folder *folder;
     const char *entry = folder_of(profiles, name, &folder);
     _cleanup_free_ char *file = entry ? xasprintf("%s/attach", entry) : NULL;
 
     if (!file || fs_open_dir(AT_FDCWD, profiles->path, &dir, NULL) < 0 ||
-        read_field(dir, file, &text, NULL) < 0)
+        read_field(dir, file, text, sizeof(text), NULL) < 0)
         return NULL;
-    return xstrdup(buf_string(&text));
+    return xstrdup(text);
 }
 
 void kernel_profiles_children(const struct kernel_profiles *profiles, const char *name,
