@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/message.h"
+#include "controller/rollout_denials.h"
 #include "controller/rollout_steps.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -27,7 +28,7 @@ struct view {
     struct rollout_steps steps;
     struct policy_rollout published; /* of this revision; all zero: nothing yet */
     size_t chosen, loaded, failed;
-    int64_t denied; /* on those nodes, and on those that were there before: it never falls */
+    struct rollout_denials denials;
     int64_t max_failures, max_denials;
 };
 
@@ -51,6 +52,45 @@ static bool tolerates_failures(const struct view *view)
     return skips(view) || is_for_this(view, view->question->profile->rollout_resume);
 }
 
+/* --- what the status says ------------------------------------------------------------ */
+
+static bool is_same_step(const struct view *view)
+{
+    const cJSON *old = view->question->old;
+
+    return is_for_this(view, json_string(old, "revision")) &&
+           json_int(json_get(old, "percent"), 0) == view->published.percent;
+}
+
+static bool was_in(const struct view *view, enum rollout_state state)
+{
+    const char *name = json_string(view->question->old, "state");
+
+    return is_same_step(view) && name && strcmp(name, state_names[state]) == 0;
+}
+
+/* When the state that the rollout is in now began. */
+static int64_t since(const struct view *view, enum rollout_state state)
+{
+    const char *text = json_string(view->question->old, "since");
+    int64_t ms;
+
+    return was_in(view, state) && text && clock_parse(text, &ms) == 0 ? ms : view->question->now_ms;
+}
+
+static enum rollout_moment moment_of(const struct view *view)
+{
+    const struct rollout_question *question = view->question;
+
+    if (!is_for_this(view, json_string(question->old, "revision")))
+        return ROLLOUT_OTHER_REVISION;
+    if (!is_same_step(view))
+        return ROLLOUT_OTHER_STEP;
+    return question->now_ms - since(view, ROLLOUT_HALTED) > ROLLOUT_DENIALS_TOLD_MS
+               ? ROLLOUT_HALTED_FOR_LONG
+               : ROLLOUT_SAME_STEP;
+}
+
 /* --- nodes ----------------------------------------------------------------------- */
 
 static int by_hash(const void *a, const void *b)
@@ -70,25 +110,41 @@ static void count_nodes(struct view *view)
            question->nodes[view->chosen].hash <= view->published.threshold) {
         view->loaded += question->nodes[view->chosen].state == NODE_LOADED;
         view->failed += question->nodes[view->chosen].state == NODE_FAILED;
-        view->denied += (int64_t) question->nodes[view->chosen].denied;
         view->chosen++;
     }
 }
 
-/* A node that leaves, or an agent that counts anew, does not undo what was seen. */
-static void remember_denied(struct view *view)
+static int64_t bounded(uint64_t denied)
 {
-    const cJSON *old = view->question->old;
-    int64_t told = json_int(json_get(old, "denied"), 0);
+    return denied < ROLLOUT_DENIALS_MAX ? (int64_t) denied : ROLLOUT_DENIALS_MAX;
+}
 
-    if (is_for_this(view, json_string(old, "revision")) && told > view->denied)
-        view->denied = told;
+static void compare_denials(struct view *view)
+{
+    const struct rollout_question *question = view->question;
+    struct rollout_denials *denials = &view->denials;
+
+    denials->chosen = view->chosen;
+    denials->others = question->count - view->chosen;
+    for (size_t i = 0; i < view->chosen; i++)
+        denials->refused += bounded(question->nodes[i].denied);
+    for (size_t i = view->chosen; i < question->count; i++)
+        denials->refused_by_others += bounded(question->nodes[i].denied_before);
+    rollout_denials_compare(denials, question->old, moment_of(view));
+}
+
+/* Of a step that others follow: the last one has nobody to be compared with, nor to be held back.
+ */
+static bool refuses_too_much(const struct view *view)
+{
+    return view->published.percent < COMPLETE_PERCENT && view->max_denials != INT64_MAX &&
+           rollout_denials_rise(&view->denials) > view->max_denials;
 }
 
 static bool has_failed(const struct view *view)
 {
     return view->question->refused || (int64_t) view->failed > view->max_failures ||
-           view->denied > view->max_denials;
+           refuses_too_much(view);
 }
 
 static size_t waiting(const struct view *view)
@@ -189,27 +245,6 @@ static void begin(struct view *view, const struct policy_rollout *earlier)
         publish(view, skips(view) ? COMPLETE_PERCENT : view->steps.items[0].percent, previous);
 }
 
-static bool is_same_step(const struct view *view, enum rollout_state state)
-{
-    const cJSON *old = view->question->old;
-    const char *name = json_string(old, "state");
-
-    return is_for_this(view, json_string(old, "revision")) && name &&
-           strcmp(name, state_names[state]) == 0 &&
-           json_int(json_get(old, "percent"), 0) == view->published.percent;
-}
-
-/* When the state that the rollout is in now began. */
-static int64_t since(const struct view *view, enum rollout_state state)
-{
-    const char *text = json_string(view->question->old, "since");
-    int64_t ms;
-
-    return is_same_step(view, state) && text && clock_parse(text, &ms) == 0
-               ? ms
-               : view->question->now_ms;
-}
-
 static int64_t pause_ms(const struct view *view)
 {
     size_t number = rollout_steps_number(&view->steps, view->published.percent);
@@ -251,7 +286,7 @@ static void go_on(struct view *view)
     const struct policy_rollout *published = &view->published;
 
     count_nodes(view);
-    remember_denied(view);
+    compare_denials(view);
     if (is_for_this(view, published->previous))
         view->out->state = ROLLOUT_COMPLETE;
     else if (skips(view) && published->percent < COMPLETE_PERCENT)
@@ -312,18 +347,26 @@ static void add_next(struct view *view)
                     clock_format(until_ms, time));
 }
 
+static void add_denials(struct view *view)
+{
+    const struct rollout_denials *denials = &view->denials;
+
+    (void) buf_addf(&view->out->message,
+                    ": in this step the %zu chosen node%s refused %lld accesses by it, where %lld "
+                    "are usual by what the %zu others show, and spec.rollout.maxDenials is %lld",
+                    view->chosen, view->chosen == 1 ? " has" : "s have",
+                    (long long) (denials->refused - denials->refused_before),
+                    (long long) denials->usual, denials->others, (long long) view->max_denials);
+}
+
 static void add_halt(struct view *view)
 {
     struct buf *message = &view->out->message;
 
     if (view->question->refused)
         (void) buf_add_string(message, ": the text does not compile, see condition Valid");
-    else if (view->denied > view->max_denials)
-        (void) buf_addf(message,
-                        ": the %zu chosen node%s refused %lld accesses by it, and "
-                        "spec.rollout.maxDenials is %lld",
-                        view->chosen, view->chosen == 1 ? " has" : "s have",
-                        (long long) view->denied, (long long) view->max_denials);
+    else if (refuses_too_much(view))
+        add_denials(view);
     else
         (void) buf_addf(message,
                         ": %zu of %zu chosen node%s failed, and spec.rollout.maxFailures is %lld",
@@ -397,7 +440,8 @@ static void add_status(struct view *view)
     json_add_int(status, "steps", (int64_t) view->steps.count);
     json_add_int(status, "updated", (int64_t) view->question->updated);
     if (view->max_denials != INT64_MAX)
-        json_add_int(status, "denied", view->denied);
+        rollout_denials_add(&view->denials,
+                            view->out->state == ROLLOUT_HALTED && refuses_too_much(view), status);
     json_add_string(status, "since", clock_format(since(view, view->out->state), time));
     json_add_string(status, "message", buf_string(&view->out->message));
     view->out->status = status;

@@ -34,7 +34,8 @@ struct rollout_node {
     uint64_t hash; /* with the profile's revision */
     const char *name;
     enum node_state state;
-    uint64_t denied; /* accesses refused by this revision */
+    uint64_t denied;        /* accesses refused by this revision */
+    uint64_t denied_before; /* or by another, which it still has */
 };
 
 struct rollout_question {

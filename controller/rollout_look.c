@@ -21,9 +21,9 @@ static bool is_selected(enum node_state state)
 }
 
 /* What an earlier revision has refused says nothing of this one. */
-static uint64_t denied_by(const struct violation *violation, const char *revision)
+static bool is_by(const struct violation *violation, const char *revision)
 {
-    return violation && strcmp(violation->revision, revision) == 0 ? violation->denied : 0;
+    return strcmp(violation->revision, revision) == 0;
 }
 
 /* A lost node takes its place in the order when it is back; until then nobody waits for it. */
@@ -37,12 +37,16 @@ static void gather(void *userdata, const struct node_view *view)
         return;
     if (lost_ms < gathering->lost_ms)
         gathering->lost_ms = lost_ms;
-    gathering->nodes[gathering->count++] = (struct rollout_node){
+    struct rollout_node *node = &gathering->nodes[gathering->count++];
+    *node = (struct rollout_node){
         .hash = policy_rollout_hash(view->name, gathering->revision),
         .name = view->name,
         .state = view->state,
-        .denied = denied_by(view->violation, gathering->revision),
     };
+    if (view->violation && is_by(view->violation, gathering->revision))
+        node->denied = view->violation->denied;
+    else if (view->violation)
+        node->denied_before = view->violation->denied;
 }
 
 /* It has come to its end, and nodes are not looked at one by one any more. */

@@ -162,28 +162,44 @@ rollout_halts() { # BEFORE TEXT REVISION
     fi
 }
 
-# denials NODE COUNT: what the node refuses by the text that is rolled out.
+# denials NODE COUNT [REVISION]: what the node refuses by the text that is rolled out, or another.
 denials() {
-    agent "$1" PATCH "/$1/status" merge-patch+json "$(jq -nc --arg revision "$(published .revision)" --arg now "$NOW" \
+    agent "$1" PATCH "/$1/status" merge-patch+json "$(jq -nc --arg revision "${3:-$(published .revision)}" --arg now "$NOW" \
         --argjson denied "$2" '{status: {violations: [{object: "paced", $revision, $denied, allowed: 0,
             firstTime: $now, lastTime: $now}]}}')"
 }
+denied_is() { # DENIED STATE
+    as admin get aap paced -o json | jq -e --argjson denied "$1" --arg state "$2" '.status.rollout | .denied == $denied and .state == $state'
+}
 rollout_halts_on_denials() { # BEFORE TEXT
-    local first
+    local first node
+    # What has been refused for ever.
+    for node in "${PACED_NODES[@]}"; do denials "$node" 100 "$1"; done
     paced "$2" "$(pace 3600 | jq -c '. + {maxDenials: 3}')"
     eventually 10 published_is .revision "$(revision_of "$2")"
     obey "$1"
     eventually 10 rollout_is "Pausing 30 1"
     first=$(chosen_nodes)
     denials "$first" 3
-    if eventually 10 sh -c "'$KUBECTL' --kubeconfig='$DIR/admin.kubeconfig' get aap paced -o json | jq -e '.status.rollout | .denied == 3 and .state == \"Pausing\"'"; then
+    if eventually 10 denied_is 3 Pausing; then
         ok "denials are counted where that is asked for"
     fi
-    denials "$first" 4
-    if eventually 10 rollout_is "Halted 30 1"; then
-        ok "and halt it"
+    equal "beside what the others had refused when the step began" '{"denied":0,"others":200}' paced_json '.status.rollout.baseline | tojson'
+    for node in "${PACED_NODES[@]}"; do
+        [ "$node" = "$first" ] || denials "$node" 105 "$1"
+    done
+    denials "$first" 8
+    if eventually 10 denied_is 8 Pausing; then
+        ok "what the others refuse, too, is no rise"
     fi
-    agent "$first" PATCH "/$first/status" merge-patch+json '{"status": {"violations": null}}'
+    denials "$first" 9
+    if eventually 10 denied_is 9 Halted; then
+        ok "and a rise halts it"
+    fi
+    equal "by more than is usual" 5 paced_json .status.rollout.usual
+    for node in "${PACED_NODES[@]}"; do
+        agent "$node" PATCH "/$node/status" merge-patch+json '{"status": {"violations": null}}'
+    done
 }
 
 rollout_rolls_back() { # TEXT REVISION GIVEN-UP

@@ -28,7 +28,7 @@ struct world {
         char name[32];
         char held[POLICY_REVISION_SIZE];
         bool fails, lost;
-        uint64_t denied;
+        uint64_t denied, denied_before; /* by the revision; by that before */
     } nodes[NODES_MAX];
     size_t writes; /* of the annotation */
     bool refused, awaited;
@@ -117,7 +117,9 @@ static void look(struct world *world, struct rollout *ret)
                                       policy_rollout_hash(world->nodes[i].name, world->revision),
                                   .name = world->nodes[i].name,
                                   .state = state,
-                                  .denied = world->nodes[i].denied};
+                                  .denied = world->nodes[i].denied,
+                                  .denied_before =
+                                      state == NODE_OUTDATED ? world->nodes[i].denied_before : 0};
     }
     rollout_decide(&question, ret);
 }
@@ -338,9 +340,10 @@ Test(rollout, halts_on_denials_only_when_asked_to)
     deny(&world, R2, 4);
     cr_assert_eq(run(&world, &message), ROLLOUT_HALTED);
     cr_assert_eq(strncmp(message,
-                         "rollout halted at 25 %, step 1 of 3: the 2 chosen nodes have refused 8 "
-                         "accesses by it, and spec.rollout.maxDenials is 6; correct spec.policy",
-                         130),
+                         "rollout halted at 25 %, step 1 of 3: in this step the 2 chosen nodes "
+                         "have refused 8 accesses by it, where 0 are usual by what the 6 others "
+                         "show, and spec.rollout.maxDenials is 6; correct spec.policy",
+                         190),
                  0, "%s", message);
     /* An agent that counts anew, or a node that leaves, is no reason to go on. */
     deny(&world, R2, 0);
@@ -351,6 +354,131 @@ Test(rollout, halts_on_denials_only_when_asked_to)
     edit(&world, R3);
     assert_world(&world, ROLLOUT_PAUSING, 25, 2);
     cr_assert_eq(json_int(json_get(world.status, "denied"), -1), 0, "of this revision");
+}
+
+static void deny_before(struct world *world, uint64_t count)
+{
+    for (size_t i = 0; i < world->count; i++)
+        world->nodes[i].denied_before = count;
+}
+
+/* Eight nodes that have refused a hundred accesses each for ever, and two of them the new text. */
+static void world_begin(struct world *world)
+{
+    world_init(world, 8, STEPS);
+    json_add_int(world->spec, "maxDenials", 6);
+    assert_world(world, ROLLOUT_COMPLETE, 100, 8);
+    deny_before(world, 100);
+    edit(world, R2);
+    assert_world(world, ROLLOUT_PAUSING, 25, 2);
+}
+
+/* What is refused everywhere is no rise. */
+Test(rollout, compares_denials_with_the_nodes_that_do_not_have_it_yet)
+{
+    _cleanup_world_ struct world world;
+
+    world_begin(&world);
+    deny_before(&world, 140);
+    deny(&world, R2, 43);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    deny(&world, R2, 44);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    cr_assert_eq(json_int(json_get(world.status, "usual"), -1), 80, "40 on each");
+    cr_assert_eq(json_int(json_get(world.status, "baseline", "others"), -1), 600);
+    /* The others tell their counts later. */
+    deny_before(&world, 142);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    cr_assert_null(json_get(world.status, "usual"));
+}
+
+/* On nodes where nothing works nothing is refused any more, and the others go on as ever. */
+Test(rollout, a_halt_by_denials_does_not_end_because_time_passes)
+{
+    _cleanup_world_ struct world world;
+
+    world_begin(&world);
+    deny(&world, R2, 50);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    world.now_ms += 3600000;
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    deny_before(&world, 1000);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    cr_assert_eq(json_int(json_get(world.status, "usual"), -1), 0, "when it was halted");
+    world.resume = xstrdup(R2);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+}
+
+/* Failures that are mended leave no trap behind: what was refused meanwhile is compared. */
+Test(rollout, a_halt_by_failures_does_not_become_one_by_denials)
+{
+    _cleanup_world_ struct world world;
+
+    world_begin(&world);
+    fail_all(&world, true);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    world.now_ms += 3600000;
+    deny_before(&world, 200);
+    deny(&world, R2, 100);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
+    fail_all(&world, false);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+}
+
+Test(rollout, each_step_is_compared_by_itself)
+{
+    _cleanup_world_ struct world world;
+
+    world_begin(&world);
+    json_free(cJSON_DetachItemFromObject(world.spec, "steps"));
+    json_add(world.spec, "steps",
+             json_of("[{'percent':25,'pauseSeconds':60},{'percent':50,'pauseSeconds':60}]"));
+    deny(&world, R2, 3);
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    world.now_ms += 60000;
+    assert_world(&world, ROLLOUT_PAUSING, 50, 4);
+    cr_assert_eq(json_int(json_get(world.status, "baseline", "denied"), -1), 6);
+    cr_assert_eq(json_int(json_get(world.status, "baseline", "others"), -1), 400);
+    deny(&world, R2, 4); /* on four */
+    assert_world(&world, ROLLOUT_HALTED, 50, 4);
+    deny_before(&world, 101);
+    assert_world(&world, ROLLOUT_PAUSING, 50, 4);
+    world.now_ms += 60000;
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+}
+
+/* It has nobody to be compared with, nor to be held back. */
+Test(rollout, the_last_step_is_not_halted_by_denials)
+{
+    _cleanup_world_ struct world world;
+    struct policy_rollout published = {0};
+    struct rollout rollout;
+
+    world_begin(&world);
+    world.now_ms += 60000;
+    while (published.percent < 100) {
+        obey(&world);
+        (void) step(&world, &rollout);
+        rollout_done(&rollout);
+        cr_assert_eq(policy_rollout_parse(world.annotation, &published, NULL), 0);
+    }
+    obey(&world);
+    deny(&world, R2, 1000);
+    assert_world(&world, ROLLOUT_COMPLETE, 100, 8);
+}
+
+/* A node that leaves takes along what it has refused. */
+Test(rollout, fewer_nodes_to_compare_with_are_no_denials)
+{
+    _cleanup_world_ struct world world;
+
+    world_begin(&world);
+    deny(&world, R2, 3);
+    for (size_t i = 0; i < world.count; i++)
+        world.nodes[i].lost = strcmp(world.nodes[i].held, R2) != 0;
+    assert_world(&world, ROLLOUT_PAUSING, 25, 2);
+    deny(&world, R2, 4);
+    assert_world(&world, ROLLOUT_HALTED, 25, 2);
 }
 
 Test(rollout, is_rolled_back_by_the_previous_text_at_once)
