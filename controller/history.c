@@ -37,7 +37,8 @@ struct act {
     struct kube_request *request;
     char *profile, *revision;
     int64_t number; /* that the revision gets */
-    char *surplus;  /* name of what is deleted, or NULL */
+    bool creating;
+    char *surplus; /* name of what is deleted, or NULL */
 };
 
 /* --- what the server shows ------------------------------------------------------------ */
@@ -181,12 +182,14 @@ static void on_written(void *userdata, struct kube_object *object, const struct 
         forget(act->history, act->profile, act->surplus);
     else if (err->code == 0)
         on_shown(act->history, object);
-    if (err->code == 0 || kube_error_is_already_exists(err) || kube_error_is_not_found(err)) {
+    /* What is changed or deleted has gone by itself; for what is created there is no namespace. */
+    if (err->code == 0 || kube_error_is_already_exists(err) ||
+        (kube_error_is_not_found(err) && !act->creating)) {
         act_end(act, KUBE_DONE);
         return;
     }
-    log_warn("cannot keep the text of a revision; will try again", "profile", act->profile, "err",
-             error_message(err));
+    log_warn("cannot keep the text of a revision; will try again", "profile", act->profile,
+             "namespace", act->history->options.ns, "err", error_message(err));
     act_end(act, KUBE_RETRY);
 }
 
@@ -276,6 +279,7 @@ static void on_read(void *userdata, struct kube_object *object, const struct err
         return;
     }
     body = revision_json(act, object);
+    act->creating = true;
     act->request = kube_create(history->options.client, &resource_revisions, history->options.ns,
                                body, &options, on_written, act);
 }

@@ -226,8 +226,12 @@ static void on_read(void *userdata, struct kube_object *object, const struct err
         line_done(line, KUBE_RETRY);
         return;
     }
-    /* Gone, or invalid as its status says: nobody asks any more. */
+    /* Gone, or invalid as its status says: nobody asks any more, until somebody does again. */
     if (err->code || policy_profile_parse(kube_object_json(object), &profile, NULL) < 0) {
+        struct record *record = map_get(line->reviews->records, line->profile);
+
+        if (record)
+            stop_wanting(line->reviews, record);
         line_done(line, KUBE_DONE);
         return;
     }

@@ -6,11 +6,17 @@
 #include "controller/resources.h"
 #include "lib/base/alloc.h"
 #include "lib/base/base64.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/kube/informer.h"
 
 #define RETRY_MS 5000
+/* Between two writes of what was written before: something else may keep changing it. */
+#define PACE_MIN_MS 1000
+#define PACE_MAX_MS 60000
+/* For so long undisturbed, it is forgotten. */
+#define PACE_CALM_MS 600000
 #define CONFIGURATIONS 2
 #define CERT_MANAGER "cert-manager.io/inject-ca-from"
 
@@ -20,7 +26,9 @@ struct configuration {
     struct kube_informer *informer;
     struct kube_request *request; /* a patch under way */
     struct loop_timer *retry;
-    bool dirty; /* it has changed since that was made */
+    bool dirty;          /* it has changed since that was made */
+    uint64_t written_ms; /* when; 0: never this bundle */
+    uint64_t pace_ms;    /* until the next one */
 };
 
 struct trust {
@@ -120,10 +128,31 @@ static void on_written(void *userdata, _unused_ struct kube_object *object, cons
     }
 }
 
+/* How long it is to wait. */
+static uint64_t pace_left_ms(const struct configuration *configuration)
+{
+    uint64_t passed_ms = clock_monotonic_ms() - configuration->written_ms;
+
+    return configuration->written_ms && passed_ms < configuration->pace_ms
+               ? configuration->pace_ms - passed_ms
+               : 0;
+}
+
+static void set_pace(struct configuration *configuration)
+{
+    uint64_t now_ms = clock_monotonic_ms(), next_ms = 2 * configuration->pace_ms;
+
+    if (!configuration->written_ms || now_ms - configuration->written_ms >= PACE_CALM_MS)
+        next_ms = PACE_MIN_MS;
+    configuration->pace_ms = next_ms < PACE_MAX_MS ? next_ms : PACE_MAX_MS;
+    configuration->written_ms = now_ms;
+}
+
 static void write_bundle(struct configuration *configuration)
 {
     const struct trust_options *options = &configuration->trust->options;
     _cleanup_json_ cJSON *patch = NULL;
+    uint64_t left_ms = pace_left_ms(configuration);
 
     if (configuration->request) {
         configuration->dirty = true;
@@ -131,10 +160,16 @@ static void write_bundle(struct configuration *configuration)
     }
     configuration->dirty = false;
     patch = patch_for(configuration);
-    if (patch)
-        configuration->request =
-            kube_patch(options->client, configuration->resource, NULL, options->configuration, NULL,
-                       KUBE_PATCH_JSON, patch, NULL, on_written, configuration);
+    if (!patch)
+        return;
+    if (left_ms > 0) {
+        loop_timer_start(configuration->retry, left_ms);
+        return;
+    }
+    set_pace(configuration);
+    configuration->request =
+        kube_patch(options->client, configuration->resource, NULL, options->configuration, NULL,
+                   KUBE_PATCH_JSON, patch, NULL, on_written, configuration);
 }
 
 static void write_bundle_again(void *userdata)
@@ -242,8 +277,10 @@ void trust_set_bundle(struct trust *trust, const char *bundle)
     trust->encoded = encoded;
     if (same)
         return;
-    for (size_t i = 0; i < CONFIGURATIONS; i++)
+    for (size_t i = 0; i < CONFIGURATIONS; i++) {
+        trust->configurations[i].written_ms = 0;
         write_bundle(&trust->configurations[i]);
+    }
 }
 
 bool trust_complete(const struct trust *trust)
