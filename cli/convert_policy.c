@@ -64,6 +64,15 @@ static void copy_to(struct rewriting *rewriting, size_t end)
     rewriting->copied = end;
 }
 
+/* Goes on behind what was left out or written anew, of which quotes or brackets may have been all
+ * that set it apart. */
+static void go_on(struct rewriting *rewriting, size_t at)
+{
+    rewriting->copied = at;
+    if (rewriting->text[at] && !strchr(" \t\r\n", rewriting->text[at]))
+        buf_add_char(&rewriting->out, ' ');
+}
+
 /* With the blanks before it. */
 static void leave_out(struct rewriting *rewriting, struct span span)
 {
@@ -72,7 +81,7 @@ static void leave_out(struct rewriting *rewriting, struct span span)
     copy_to(rewriting, span.start);
     while (rewriting->out.len > 0 && strchr(" \t", rewriting->out.data[rewriting->out.len - 1]))
         rewriting->out.len--;
-    rewriting->copied = span.end;
+    go_on(rewriting, span.end);
 }
 
 static void replace_name(struct rewriting *rewriting, const struct policy_header *header,
@@ -82,7 +91,7 @@ static void replace_name(struct rewriting *rewriting, const struct policy_header
 
     copy_to(rewriting, header->at.name.start);
     buf_addf(&rewriting->out, "%s%s", keyword ? "" : "profile ", new);
-    rewriting->copied = header->at.name.end;
+    go_on(rewriting, header->at.name.end);
     strv_add(&rewriting->replaced, old);
     convert_note(rewriting->convert, rewriting->place, "profile %s is now called %s", old, new);
 }

@@ -94,6 +94,17 @@ Test(convert, quoted_names_and_patterns_become_plain_ones)
            "f\nprofile xy { }\nprofile xy-2 { }\nprofile xy-3 (complain) { }\n");
 }
 
+Test(convert, what_only_quotes_or_brackets_set_apart_stays_apart)
+{
+    expect("f",
+           "\"/opt/a b\"(complain) { }\n"
+           "profile two \"/opt/a b\"(complain) { }\n"
+           "profile three \"/opt/a b\" xattrs=(x=y)(complain){ }\n"
+           "profile four \"/opt/a b\"xattrs=(x=y){ }\n",
+           "f\nprofile ab (complain) { }\nprofile two (complain) { }\n"
+           "profile three (complain){ }\nprofile four { }\n");
+}
+
 Test(convert, attachments_may_stay)
 {
     convert.keep_attachments = true;
