@@ -147,6 +147,8 @@ static bool parse_path(struct piece path, struct cgroup_place *ret)
 {
     struct piece name;
 
+    /* Of a process that has ended, whose container has gone; cgroups(7). */
+    (void) cut_end(&path, " (deleted)");
     while (next_piece(&path, '/', &name)) {
         if (parse_both(name, ret))
             return true;

@@ -33,6 +33,10 @@ static const char *const PLACES[] = {
     "4:memory:/system.slice/containerd.service/kubepods-burstable-pod" POD_
     ".slice:cri-containerd:" ID "\n",
     "0::/kubepods-burstable-pod" POD_ ".slice:cri-containerd:" ID,
+    /* one that has gone, of whose processes one is still a zombie */
+    "0::/kubepods/burstable/pod" POD "/" ID " (deleted)\n",
+    "0::/kubepods.slice/kubepods-pod" POD_ ".slice/cri-containerd-" ID ".scope (deleted)\n",
+    "0::/kubepods.slice/kubepods-pod" POD_ ".slice/crio-" ID ".scope/container (deleted)\n",
     /* another cgroup namespace, a node that is itself a container */
     "0::/../../pod" POD "/" ID "\n",
     "0::/../../../burstable/pod" POD "/" ID "/init.scope\n",
@@ -106,7 +110,9 @@ static const char *const OTHERS[] = {
     "0::/kubepods/pod" POD "/" ID "0\n",
     "0::/kubepods/pod" POD "/x" ID "\n",
     "0::/kubepods/pod" POD "/cri-containerd-crio-" ID ".scope\n",
-    "0::/kubepods/pod" POD "/" ID " (deleted)\n",
+    "0::/kubepods/pod" POD " (deleted)\n",
+    "0::/kubepods/pod" POD "/" ID "(deleted)\n",
+    "0::/kubepods/pod" POD "/" ID " (deleted) (deleted)\n",
     "0::/kubepods-pod" POD_ ".slice:docker:" ID "\n",
     "0::/kubepods-pod" POD_ ".slice:cri-containerd:" ID ":x\n",
     /* not the form of the file */
