@@ -150,6 +150,30 @@ static void note_references(struct rewriting *rewriting)
     }
 }
 
+static int count_top(void *userdata, const struct policy_header *header, struct error *err)
+{
+    size_t *count = userdata;
+
+    (void) err;
+    *count += header->top;
+    return 0;
+}
+
+/* Text that no compiler takes can read otherwise with a part of it gone. */
+static int check_result(const struct rewriting *rewriting, struct error *err)
+{
+    size_t count = 0;
+    int r = policy_headers_each(buf_string(&rewriting->out), rewriting->out.len, count_top, &count,
+                                err);
+
+    if (r == 0 && count != rewriting->names.len)
+        r = error_set(err, -EBADMSG,
+                      "the headers of its profiles are not as a compiler takes them");
+    if (r < 0)
+        error_wrap(err, "without its attachments the text is not understood: convert it by hand");
+    return r;
+}
+
 static int rewrite(struct rewriting *rewriting, struct error *err)
 {
     size_t len = strlen(rewriting->text);
@@ -161,7 +185,7 @@ static int rewrite(struct rewriting *rewriting, struct error *err)
         return r;
     copy_to(rewriting, len);
     note_references(rewriting);
-    return 0;
+    return check_result(rewriting, err);
 }
 
 /* --- the object ----------------------------------------------------------------------------- */

@@ -105,6 +105,13 @@ Test(convert, what_only_quotes_or_brackets_set_apart_stays_apart)
            "profile three (complain){ }\nprofile four { }\n");
 }
 
+Test(convert, a_text_that_reads_otherwise_without_its_attachments_is_a_problem)
+{
+    expect("f", "a {\n  ,hat\x9a*b { } }\n",
+           "f: without its attachments the text is not understood: convert it by hand: the headers "
+           "of its profiles are not as a compiler takes them");
+}
+
 Test(convert, attachments_may_stay)
 {
     convert.keep_attachments = true;
