@@ -67,3 +67,10 @@ Test(pods, other_profiles_do_not_count)
     for (size_t i = 0; i < ARRAY_SIZE(OTHER_PODS); i++)
         cr_expect_null(user_of(OTHER_PODS[i], "web"), "pod %zu", i);
 }
+
+Test(pods, those_of_the_node_alone_are_asked_for)
+{
+    _cleanup_free_ char *selector = pods_selector("node-1");
+
+    cr_assert_str_eq(selector, "spec.nodeName=node-1,status.phase!=Succeeded,status.phase!=Failed");
+}
