@@ -87,15 +87,17 @@ static void check_drift(void *userdata)
     _cleanup_error_ struct error err = {0};
     const struct record *record;
     size_t position = 0;
+    bool unknown;
 
     reconciler->drift_checked_ms = clock_monotonic_ms();
     kernel_settle(host->kernel);
-    if (loaded_refresh(host->loaded, NULL, &err) < 0)
+    unknown = loaded_refresh(host->loaded, NULL, &err) < 0;
+    if (unknown)
         log_warn("cannot read the kernel's policy", "node", host->node_name, "err",
                  error_message(&err));
     while ((record = records_next(host->records, &position)))
         if (record_depends_on_others(record) ||
-            (record->marker && !loaded_matches(host->loaded, record->marker)))
+            (record->marker && (unknown || !loaded_matches(host->loaded, record->marker))))
             kube_workqueue_add(reconciler->queue, record->name);
 }
 

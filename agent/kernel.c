@@ -390,8 +390,6 @@ static void on_revision(void *userdata, int status, int events _unused_)
 
 void kernel_settle(struct kernel *kernel)
 {
-    if (kernel->revision_poll)
-        (void) !take_revision(kernel);
     kernel->expected = kernel->revision;
 }
 

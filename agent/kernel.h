@@ -63,5 +63,5 @@ typedef void (*kernel_changed_fn)(void *userdata, bool foreign);
 
 _must_check_ int kernel_watch(struct kernel *kernel, kernel_changed_fn fn, void *userdata,
                               struct error *err);
-/* All of the policy is about to be read back: what has changed until now is known then. */
+/* All of the policy is about to be read back: the changes that were told of are known then. */
 void kernel_settle(struct kernel *kernel);

@@ -596,6 +596,20 @@ Test(agent_reconciler, what_is_lost_comes_back_though_the_rollout_waits)
     lose_while_fetch_fails(-EAGAIN);
 }
 
+Test(agent_reconciler, what_is_lost_while_the_kernel_cannot_be_read_comes_back_when_it_can)
+{
+    _cleanup_free_ char *folder = path_of("fs/policy/profiles"), *away = path_of("fs/away");
+
+    start_loaded();
+    cr_assert_eq(rename(folder, away), 0);
+    agent_reconciler_kernel_changed(reconciler);
+    RUN_UNTIL(reason_is(REASON_KERNEL_ERROR));
+    cr_assert_eq(loads(), 0);
+    /* Nothing tells of it. */
+    cr_assert_eq(mkdir(folder, 0755), 0);
+    RUN_UNTIL(loads() > 0);
+}
+
 /* Nobody asks whether it is to come back. */
 Test(agent_reconciler, what_does_not_select_the_node_does_not_come_back)
 {

@@ -358,6 +358,22 @@ Test(kernel, own_writes_are_told_from_those_of_others)
     cr_assert(foreign, "one of the two is not ours");
 }
 
+Test(kernel, a_change_that_comes_just_before_all_is_read_back_is_told_no_less)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
+    _cleanup_free_ char *path = path_of("fs/revision");
+    int changes = 0;
+
+    make_fifo("fs/revision");
+    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    cr_assert_eq(fs_write_all(writer, "2\n", 2), 0);
+    kernel_settle(kernel);
+    run_until(&changes);
+    cr_assert(foreign);
+}
+
 Test(kernel, what_others_do_during_a_write_is_told_at_its_end)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
