@@ -163,16 +163,13 @@ static bool succeeded(const struct child_result *result)
     return result->exit_status == 0 && !result->timed_out && !result->output_exceeded;
 }
 
-/* ld.so(8), which has not found what the program is linked with. */
-#define EXIT_NOT_STARTED 127
-
 static int explain(const struct compilation *compilation, const struct child_result *result,
                    struct error *err)
 {
-    if (result->exit_status == EXIT_NOT_STARTED && !result->signal && !result->timed_out)
-        return error_set_reason(err, -ENOEXEC, "CompilerUnavailable",
-                                "%s does not start, and with it no compiler: %.200s",
-                                compilation->parser.path, buf_string(&result->err));
+    int r = parser_has_started(&compilation->parser, result, err);
+
+    if (r < 0)
+        return r;
     if (result->timed_out || result->output_exceeded || result->signal || ran_out_of_memory(result))
         return fail_resources(compilation, result, err);
     return fail_compile(compilation, result, err);

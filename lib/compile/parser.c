@@ -17,6 +17,9 @@
 #define STDERR_MAX (64 * 1024)
 #define PATHS_MAX 32
 
+/* ld.so(8), which has not found what the program is linked with. */
+#define EXIT_NOT_STARTED 127
+
 static const char UNAVAILABLE[] = "CompilerUnavailable";
 
 const char *const parser_include_folders[] = {"abstractions", "tunables",  "abi",   "local",
@@ -196,4 +199,17 @@ int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task 
         return error_set_reason(err, r, UNAVAILABLE, "the compiler cannot be started: %s",
                                 error_message(&failure));
     return 0;
+}
+
+int parser_has_started(const struct parser *parser, const struct child_result *result,
+                       struct error *err)
+{
+    const char *text = result->err.data ? result->err.data : "";
+    int line = (int) strcspn(text, "\n");
+
+    if (result->exit_status != EXIT_NOT_STARTED || result->timed_out)
+        return 0;
+    return error_set_reason(err, -ENOEXEC, UNAVAILABLE,
+                            "%s does not start, and with it no compiler: %.*s", parser->path,
+                            line < 200 ? line : 200, text);
 }

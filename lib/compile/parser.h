@@ -56,3 +56,6 @@ char *parser_text_name(int text_fd);
 _must_check_ int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
                               int text_fd, child_fn done, void *userdata, struct child **ret,
                               struct error *err);
+/* Whether it has got as far as its own code; reason CompilerUnavailable otherwise. */
+_must_check_ int parser_has_started(const struct parser *parser, const struct child_result *result,
+                                    struct error *err);

@@ -55,6 +55,8 @@ static int ask_version(const struct parser *parser, struct probe *ret, struct er
     _cleanup_result_ struct child_result result = {0};
 
     int r = ask(parser, PARSER_VERSION, -1, &result, err);
+    if (r == 0)
+        r = parser_has_started(parser, &result, err);
     if (r < 0)
         return r;
 

@@ -199,6 +199,30 @@ static void outcome_done(struct outcome *outcome)
 }
 #define _cleanup_outcome_ _cleanup_(outcome_done)
 
+/* The host's libraries are upgraded: the parser that is there finds them no more. */
+Test(compiler, a_parser_that_no_longer_starts_is_no_mistake_of_the_policy)
+{
+    _cleanup_free_ char *parser = xasprintf("%s/bin/apparmor_parser", root);
+    _cleanup_buf_ struct buf program = BUF_INIT(64 * 1024 * 1024);
+    const struct compiler_options options = {.features = FEATURES, .parser = parser};
+    char *library;
+
+    cr_assert_eq(fs_read(AT_FDCWD, PARSER, &program, NULL), 0);
+    put(parser, program.data, program.len, 0755);
+    _cleanup_(compiler_freep) struct compiler *compiler = open_compiler(&options);
+    library = memmem(program.data, program.len, "libc.so.6", strlen("libc.so.6"));
+    cr_assert_not_null(library);
+    library[3] = 'X';
+    put(parser, program.data, program.len, 0755);
+
+    _cleanup_outcome_ struct outcome outcome = compile(compiler, "profile p { }\n");
+    cr_assert_null(outcome.compiled);
+    cr_assert_str_eq(error_reason(&outcome.err, ""), "CompilerUnavailable");
+    cr_assert_not_null(strstr(error_message(&outcome.err), "does not start"), "%s",
+                       error_message(&outcome.err));
+    cr_assert_not_null(strstr(error_message(&outcome.err), "libX.so.6"));
+}
+
 Test(compiler, a_compilation_sees_that_includes_have_changed)
 {
     static const char text[] = "include <tunables/x>\nprofile p {\n  @{A} r,\n}\n";
