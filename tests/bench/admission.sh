@@ -1,7 +1,11 @@
 # shellcheck shell=bash
-# Reviews of pods by apparmor-controller, as it ships, beside a small webhook in Go of equal function, each on one
-# processor, with the load from another. The pods are those of tests/admission/pods.jsonl, of the size that pods have.
-# The two take turns; what counts is the middle of the rounds.
+# Reviews of pods by apparmor-controller, as it ships, beside two webhooks in Go, each on one processor, with the load from
+# another. The pods are those of tests/admission/pods.jsonl, of the size that pods have; there are a hundred profiles.
+# All take turns; what counts is the middle of the rounds.
+#
+# One of the two, clientgo/webhook, is as small as such a thing can be, net/http around what it says of a pod: who is
+# faster than that is faster than any. It has no metrics, places no pods and keeps the certificate that it began with. The
+# other, clientgo/manager, does what ours does, as operators are written in Go, and is what memory is compared with.
 CLUSTER_DIR=build/bench-admission
 # shellcheck source=tests/e2e/check.sh
 source tests/e2e/check.sh
@@ -11,7 +15,8 @@ ROUNDS=${ADMISSION_BENCH_ROUNDS:-5}
 SECONDS_EACH=${ADMISSION_BENCH_SECONDS:-4}
 CONNECTIONS=8
 BENCH_PORT=$((20000 + RANDOM % 10000))
-GO_PID=
+PROFILES=100
+declare -A PID=() PORT=()
 
 # What a pod has besides, once a Deployment, an API server and a service mesh have seen it: some 6 KB.
 bodies() {
@@ -43,70 +48,97 @@ bodies() {
         tests/admission/pods.jsonl
 }
 
-start_both() {
+profiles() {
+    local i text
+    text=$(sed -n '/^  policy: |$/,$p' examples/profiles/nginx-secure.yaml | sed '1d; s/^    //')
+    for ((i = 0; i < PROFILES; i++)); do
+        jq -nc --arg name "web-$i" --arg text "${text//nginx-secure/web-$i}" '{apiVersion: "apparmor.io/v1alpha1",
+            kind: "AppArmorProfile", metadata: {$name}, spec: {policy: $text},
+            status: {profileNames: [$name], nodes: {loaded: 3}}}'
+    done >"$CLUSTER_DIR/profiles"
+    # As people and as controllers write them.
+    k apply --server-side -f "$CLUSTER_DIR/profiles" >/dev/null &&
+        jq -c 'del(.spec)' "$CLUSTER_DIR/profiles" |
+        k apply --server-side --field-manager=bench --subresource=status -f - >/dev/null
+}
+start_all() {
+    mkdir "$CLUSTER_DIR/tls"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=bench \
-        -addext subjectAltName=IP:127.0.0.1 -keyout "$CLUSTER_DIR/go.key" -out "$CLUSTER_DIR/go.crt" 2>/dev/null
-    taskset -c 0 env GOMAXPROCS=1 KUBECONFIG="$CLUSTER_DIR/cp/controller.kubeconfig" "$CLIENTGO/webhook" --listen "127.0.0.1:$((BENCH_PORT + 1))" --cert "$CLUSTER_DIR/go.crt" \
-        --key "$CLUSTER_DIR/go.key" >"$CLUSTER_DIR/go.log" 2>&1 &
-    GO_PID=$!
-    taskset -c 0 "$BUILD/apparmor-controller" --kubeconfig="$CLUSTER_DIR/cp/controller.kubeconfig" --listen=127.0.0.1:$((BENCH_PORT + 2)) \
-        --webhook-listen="127.0.0.1:$BENCH_PORT" --webhook-host=127.0.0.1 --log-format=json >>"$CLUSTER_DIR/controller.log" 2>&1 &
-    echo $! >"$CLUSTER_DIR/controller.pid"
-    eventually 60 'the controller is ready' curl -sf "http://127.0.0.1:$((BENCH_PORT + 2))/readyz"
-    eventually 60 'the webhook in Go is ready' curl -sk "https://127.0.0.1:$((BENCH_PORT + 1))/"
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$CLUSTER_DIR/tls/tls.key" -out "$CLUSTER_DIR/tls/tls.crt" 2>/dev/null
+    PORT=([ours]=$BENCH_PORT [webhook]=$((BENCH_PORT + 1)) [manager]=$((BENCH_PORT + 2)))
+    export KUBECONFIG=$CLUSTER_DIR/cp/controller.kubeconfig
+    taskset -c 0 "$BUILD/apparmor-controller" --listen=127.0.0.1:$((BENCH_PORT + 3)) \
+        --webhook-listen="127.0.0.1:${PORT[ours]}" --webhook-host=127.0.0.1 --log-format=json >>"$CLUSTER_DIR/controller.log" 2>&1 &
+    PID[ours]=$!
+    taskset -c 0 env GOMAXPROCS=1 "$CLIENTGO/webhook" --listen "127.0.0.1:${PORT[webhook]}" \
+        --cert "$CLUSTER_DIR/tls/tls.crt" --key "$CLUSTER_DIR/tls/tls.key" >"$CLUSTER_DIR/webhook.log" 2>&1 &
+    PID[webhook]=$!
+    taskset -c 0 env GOMAXPROCS=1 "$CLIENTGO/manager" --listen "127.0.0.1:${PORT[manager]}" --cert-dir "$CLUSTER_DIR/tls" \
+        --metrics "127.0.0.1:$((BENCH_PORT + 4))" --probes "127.0.0.1:$((BENCH_PORT + 5))" >"$CLUSTER_DIR/manager.log" 2>&1 &
+    PID[manager]=$!
+    eventually 60 'the controller is ready' curl -sf "http://127.0.0.1:$((BENCH_PORT + 3))/readyz"
+    eventually 60 'the small webhook in Go is ready' curl -sk "https://127.0.0.1:${PORT[webhook]}/"
+    eventually 60 'the manager in Go is ready' curl -sf "http://127.0.0.1:$((BENCH_PORT + 5))/readyz"
 }
 load() { # PORT
     taskset -c $(($(nproc) - 1)) "$CLIENTGO/load" --url "https://127.0.0.1:$1/pods/enforce/confined" \
         --bodies "$CLUSTER_DIR/bodies" --connections "$CONNECTIONS" --duration "${SECONDS_EACH}s"
 }
-memory_kib() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"; } # PID FIELD
+memory_kib() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/${PID[$1]}/$3"; } # WHO FIELD FILE
 cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
-# measure FILE PORT PID: a round, with the processor time that each request took
+# measure WHO: a round, with the processor time that each request took
 measure() {
     local before after
-    before=$(cpu_ticks "$3")
-    load "$2" >"$CLUSTER_DIR/round.json" || return 1
-    after=$(cpu_ticks "$3")
+    before=$(cpu_ticks "${PID[$1]}")
+    load "${PORT[$1]}" >"$CLUSTER_DIR/round.json" || return 1
+    after=$(cpu_ticks "${PID[$1]}")
     jq -c --argjson ticks $((after - before)) --argjson hertz "$(getconf CLK_TCK)" \
-        '. + {cpu_us: ($ticks * 1e6 / $hertz / .all)}' "$CLUSTER_DIR/round.json" >>"$1"
+        '. + {cpu_us: ($ticks * 1e6 / $hertz / .all)}' "$CLUSTER_DIR/round.json" >>"$CLUSTER_DIR/$1.json"
 }
-middle() { # FILE FIELD
-    jq -s "map(.$2) | sort | .[length / 2 | floor]" "$1"
+middle() { # WHO FIELD
+    jq -s "map(.$2) | sort | .[length / 2 | floor]" "$CLUSTER_DIR/$1.json"
+}
+compare() { # NAME FIELD UNIT BASELINE
+    figure "$1" "$(middle ours "$2")" "$3" "$4" "$(middle webhook "$2")" 1
+}
+compare_memory() { # NAME FIELD FILE
+    figure "$1" "$(memory_kib ours "$2" "$3")" KiB 'a manager in Go, after the load' "$(memory_kib manager "$2" "$3")" 0.25
 }
 
 bench_admission() {
-    local round ours=$CLUSTER_DIR/ours.json go=$CLUSTER_DIR/go.json
+    local round who
     rm -rf "$CLUSTER_DIR"
     mkdir -p "$CLUSTER_DIR"
     make --no-print-directory -s "$BUILD/apparmor-controller" && CLIENTGO=$(tests/bench/clientgo/build.sh) &&
-        controlplane_ready && controlplane_start || return 1
+        controlplane_ready && controlplane_start && profiles || return 1
     bodies >"$CLUSTER_DIR/bodies"
     say "$(wc -l <"$CLUSTER_DIR/bodies") reviews of $(($(wc -c <"$CLUSTER_DIR/bodies") / $(wc -l <"$CLUSTER_DIR/bodies"))) bytes each"
-    start_both
+    start_all
     for ((round = 0; round < ROUNDS; round++)); do
-        measure "$ours" "$BENCH_PORT" "$(<"$CLUSTER_DIR/controller.pid")" &&
-            measure "$go" $((BENCH_PORT + 1)) "$GO_PID" || return 1
+        for who in ours webhook manager; do measure "$who" || return 1; done
     done
-    if [ "$(jq -r .verdicts "$ours" "$go" | sort -u | wc -l)" != 1 ]; then
-        say 'the two do not agree on the pods'
+    if [ "$(cd "$CLUSTER_DIR" && jq -r .verdicts ours.json webhook.json manager.json | sort -u | wc -l)" != 1 ]; then
+        say 'they do not agree on the pods'
         return 1
     fi
-    say "requests per second: ours $(middle "$ours" 'per_second | round'), Go $(middle "$go" 'per_second | round')"
-    figure admission.cpu_per_request "$(middle "$ours" 'cpu_us | round')" us 'a webhook in Go, processor time' \
-        "$(middle "$go" 'cpu_us | round')" 1
-    figure admission.time_per_request "$(jq -n "1e6 / $(middle "$ours" per_second) | round")" us \
-        'a webhook in Go, one processor' "$(jq -n "1e6 / $(middle "$go" per_second) | round")" 1
-    figure admission.p50 "$(middle "$ours" p50_us)" us "the same, $CONNECTIONS connections" "$(middle "$go" p50_us)" 1
-    figure admission.p99 "$(middle "$ours" p99_us)" us "the same, $CONNECTIONS connections" "$(middle "$go" p99_us)" 1
-    # Of what is resident, the code of shared libraries is there once for all programs that use them.
-    figure admission.memory_private "$(memory_kib "$(<"$CLUSTER_DIR/controller.pid")" RssAnon)" KiB 'the same' \
-        "$(memory_kib "$GO_PID" RssAnon)" 0.25
-    figure admission.memory_resident "$(memory_kib "$(<"$CLUSTER_DIR/controller.pid")" VmRSS)" KiB 'the same' \
-        "$(memory_kib "$GO_PID" VmRSS)" 0.25
+    for who in ours webhook manager; do
+        say "$who: $(middle "$who" 'per_second | round') requests/s, p50 $(middle "$who" p50_us) us, p99 $(middle "$who" p99_us) us," \
+            "resident $(memory_kib "$who" VmRSS status) KiB, at the most $(memory_kib "$who" VmHWM status)," \
+            "private $(memory_kib "$who" RssAnon status)"
+    done
+    compare admission.cpu_per_request 'cpu_us | round' us 'a small webhook in Go, processor time'
+    compare admission.time_per_request 'per_second | 1e6 / . | round' us 'the same, one processor'
+    compare admission.p50 p50_us us "the same, $CONNECTIONS connections"
+    compare admission.p99 p99_us us "the same, $CONNECTIONS connections"
+    # Resident counts the pages of shared libraries that are there once for all programs of a machine, Pss a share of them.
+    compare_memory admission.memory_private RssAnon status
+    compare_memory admission.memory_pss Pss smaps_rollup
+    compare_memory admission.memory_resident VmRSS status
 }
 
 bench_admission_end() {
-    [ -z "$GO_PID" ] || kill -TERM "$GO_PID" 2>/dev/null
+    local pid
+    for pid in "${PID[@]}"; do end_process "$pid"; done
     cluster_down
 }
 trap bench_admission_end EXIT

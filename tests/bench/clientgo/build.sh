@@ -20,7 +20,7 @@ if [[ ! -d $cache/$key ]]; then
     work=$(mktemp -d "$cache/.build.XXXXXX")
     CGO_ENABLED=0 GOFLAGS='' GOWORK=off GOTOOLCHAIN=local nice -n 5 \
         "$go" build -buildvcs=false -ldflags '-s -w' -o "$work/" \
-        ./apply ./denials ./fill ./follow ./load ./webhook >&2
+        ./apply ./denials ./fill ./follow ./load ./manager ./webhook >&2
     mv -T "$work" "$cache/$key"
 fi
 printf '%s\n' "$cache/$key"

@@ -22,15 +22,11 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 
+	"clientgo/policy"
 	"clientgo/server"
 )
 
-const (
-	bodyMax     = 8 << 20
-	namedMax    = 16
-	whatToWrite = "; write securityContext.appArmorProfile, {type: RuntimeDefault} or {type: Localhost, " +
-		"localhostProfile: NAME}, for the pod or for each container"
-)
+const bodyMax = 8 << 20
 
 // declared is which profiles AppArmorProfiles declare, by object.
 var declared sync.Map
@@ -60,73 +56,15 @@ func follow() error {
 	return err
 }
 
-func isDeclared(profile *string) bool {
+func isDeclared(profile string) bool {
 	found := false
 	declared.Range(func(_, names any) bool {
 		for _, name := range names.([]string) {
-			found = found || profile != nil && name == *profile
+			found = found || name == profile
 		}
 		return !found
 	})
 	return found
-}
-
-// effective is the type of the profile that counts, and where it stands.
-func effective(pod *corev1.Pod, name string, context *corev1.SecurityContext, managed bool) (corev1.AppArmorProfileType, string) {
-	if context != nil && context.AppArmorProfile != nil {
-		if managed && context.AppArmorProfile.LocalhostProfile != nil && !isDeclared(context.AppArmorProfile.LocalhostProfile) {
-			return "", " that an AppArmorProfile declares"
-		}
-		return context.AppArmorProfile.Type, ""
-	}
-	if value, ok := pod.Annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+name]; ok {
-		switch {
-		case value == "runtime/default":
-			return corev1.AppArmorProfileTypeRuntimeDefault, " by its annotation"
-		case value == "unconfined":
-			return corev1.AppArmorProfileTypeUnconfined, " by its annotation"
-		case strings.HasPrefix(value, "localhost/"):
-			return corev1.AppArmorProfileTypeLocalhost, " by its annotation"
-		}
-		return "", " by its annotation"
-	}
-	if context := pod.Spec.SecurityContext; context != nil && context.AppArmorProfile != nil {
-		return context.AppArmorProfile.Type, " by the pod's securityContext"
-	}
-	return "", ""
-}
-
-func violations(pod *corev1.Pod, managed bool) string {
-	var found []string
-	look := func(what, name string, context *corev1.SecurityContext) {
-		switch kind, source := effective(pod, name, context, managed); kind {
-		case "":
-			found = append(found, fmt.Sprintf("%s %q has no profile%s", what, name, source))
-		case corev1.AppArmorProfileTypeUnconfined:
-			found = append(found, fmt.Sprintf("%s %q is Unconfined%s", what, name, source))
-		}
-	}
-	if pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows {
-		return ""
-	}
-	for i := range pod.Spec.InitContainers {
-		look("init container", pod.Spec.InitContainers[i].Name, pod.Spec.InitContainers[i].SecurityContext)
-	}
-	for i := range pod.Spec.Containers {
-		look("container", pod.Spec.Containers[i].Name, pod.Spec.Containers[i].SecurityContext)
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		look("ephemeral container", pod.Spec.EphemeralContainers[i].Name, pod.Spec.EphemeralContainers[i].SecurityContext)
-	}
-	if len(found) == 0 {
-		return ""
-	}
-	more := ""
-	if len(found) > namedMax {
-		more = fmt.Sprintf(" and %d more", len(found)-namedMax)
-		found = found[:namedMax]
-	}
-	return strings.Join(found, ", ") + more + whatToWrite
 }
 
 func review(writer http.ResponseWriter, request *http.Request) {
@@ -148,7 +86,11 @@ func review(writer http.ResponseWriter, request *http.Request) {
 		TypeMeta: in.TypeMeta,
 		Response: &admissionv1.AdmissionResponse{UID: in.Request.UID, Allowed: true},
 	}
-	if text := violations(&pod, strings.HasSuffix(request.URL.Path, "/managed")); text != "" {
+	var known policy.Declared
+	if strings.HasSuffix(request.URL.Path, "/managed") {
+		known = isDeclared
+	}
+	if text := policy.Violations(&pod, known); text != "" {
 		out.Response.Allowed = false
 		out.Response.Result = &metav1.Status{
 			Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
