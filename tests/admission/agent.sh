@@ -284,8 +284,29 @@ foreign_write() {
     as "$who" $request
 }
 
+# All that the rules of RBAC let it write, as the API server itself adds them up: what is not here is refused.
+agent_writes() { # NAMESPACE
+    jq -n --arg namespace "$1" '{apiVersion: "authorization.k8s.io/v1", kind: "SelfSubjectRulesReview", spec: {$namespace}}' |
+        as agent-node-1 create --validate=false -o json -f - | jq -r 'if .status.incomplete then "incomplete" else .status.resourceRules[] end |
+        .resources[] as $resource | (.verbs - ["get", "list", "watch"])[] as $verb |
+        "\($verb) \($resource)\(if .resourceNames then " " + (.resourceNames | join(",")) else "" end)"' | sort -u | paste -sd ';'
+}
+agent_writes_listed() {
+    local namespace reviews='create selfsubjectaccessreviews;create selfsubjectreviews;create selfsubjectrulesreviews'
+    for namespace in default kube-system; do
+        equal "all that an agent may write in $namespace" \
+            "create apparmornodes;create events;$reviews;patch apparmornodes/status;patch events;patch nodes" \
+            agent_writes "$namespace"
+    done
+    # The kernel features of its node: tests/admission/features.sh.
+    equal 'and in its own namespace' \
+        "create apparmornodes;create configmaps;create events;$reviews;patch apparmornodes/status;patch events;patch nodes" \
+        agent_writes apparmor-system
+}
+
 agent_without_rights() {
     local verb resource request
+    agent_writes_listed
     prepare_foreign_writes
     while IFS='|' read -r verb resource _ _ request; do
         refused "$(by_rbac "$verb" "$resource")" "an agent has no right to $verb $resource: $request" \
