@@ -230,10 +230,10 @@ test: deps
 	@tests/run
 
 # All that the API server and others ask of the webhooks, with the controller under AddressSanitizer and UBSan (make test
-# has it as it ships).
+# has it as it ships), and with certificates of a real cert-manager.
 .PHONY: admission
 admission: deps
-	@BUILD=build/asan tests/admission/run webhooks
+	@BUILD=build/asan tests/admission/run webhooks certmanager
 
 # Real nodes at length: upgrades, nodes that come and go (make test takes a part). ONLY=text selects.
 .PHONY: nodes
@@ -340,7 +340,7 @@ help:
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
 	@echo 'make rigs       the rigs themselves: virtual machines, the control plane'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
-	@echo 'make admission  the admission webhooks with AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make admission  the admission webhooks with AddressSanitizer and UndefinedBehaviorSanitizer, and with cert-manager'
 	@echo 'make storm      the controller over 500 nodes and 50 profiles that never stand still, itself restarted all the time'
 	@echo 'make debian     every AppArmor profile of the distribution, on real kernels'
 	@echo 'make matrix     the agent on Debian 12, 13 and sid: each kernel with each AppArmor (MATRIX="6.12:4.1 ...")'

@@ -7,6 +7,7 @@
 WEBHOOK_PORT=$((20000 + RANDOM % 10000))
 WEBHOOK_ADDRESS=$(hostname -I 2>/dev/null | awk '{ print $1 }')
 WEBHOOK_ADDRESS=${WEBHOOK_ADDRESS:-127.0.0.1}
+WEBHOOK_SECRET=apparmor-webhooks
 declare -A CONTROLLER=()
 
 # --- the controllers ----------------------------------------------------------------
@@ -434,7 +435,7 @@ serving() {
     openssl s_client -connect "127.0.0.1:$((WEBHOOK_PORT + $1))" </dev/null 2>/dev/null | openssl x509 -noout -serial
 }
 serves_another() { local now; now=$(serving "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
-secret_field() { as admin get secret -n apparmor-system apparmor-webhooks -o json | jq -r ".data[\"$1\"] // \"\" | @base64d"; }
+secret_field() { as admin get secret -n apparmor-system "$WEBHOOK_SECRET" -o json | jq -r ".data[\"$1\"] // \"\" | @base64d"; }
 not_staged() { [ -z "$(secret_field next-tls.crt)" ]; }
 
 # Reviews without a pause, each of which is to be refused by the webhook and by nothing else, until the file is gone.
@@ -538,6 +539,49 @@ webhooks_abuse() {
         as admin create --dry-run=server -n webhook-confined -f "$WORK/plain-pod.yaml"
     for fd in "${fds[@]}"; do exec {fd}>&-; done 2>/dev/null
     trap - PIPE
+    webhooks_slow
+    webhooks_http2
+}
+
+raw_tls() { timeout 60 openssl s_client -connect "127.0.0.1:$WEBHOOK_PORT" "$@"; }
+# Many who have begun a request, well encrypted, and do not go on: half of the headers, half of a body.
+webhooks_slow() {
+    local i hold pids=()
+    printf 'POST /pods/enforce/confined HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' >"$WORK/slow-0"
+    { cat "$WORK/slow-0" && printf 'Content-Length: 1000000\r\n\r\n{"kind":'; } >"$WORK/slow-1"
+    rm -f "$WORK"/slow-*.log "$WORK/hold"
+    mkfifo "$WORK/hold"
+    exec {hold}<>"$WORK/hold"
+    for i in $(seq 32); do
+        # Who had the other end would never see it closed.
+        { cat "$WORK/slow-$((i % 2))" "$WORK/hold" | raw_tls -brief >"$WORK/slow-$i.log" 2>&1; } {hold}>&- &
+        pids+=($!)
+    done
+    eventually 30 slow_are_connected
+    refused 'has no profile' 'beside requests that never end, reviews are answered' \
+        as admin create --dry-run=server -n webhook-confined -f "$WORK/plain-pod.yaml"
+    exec {hold}>&-
+    wait "${pids[@]}"
+}
+slow_are_connected() { [ "$(cat "$WORK"/slow-*.log | grep -c '^CONNECTION ESTABLISHED')" = 32 ]; }
+
+# A million empty DATA frames, from each of some who speak HTTP/2 and nothing else: they are not understood, and let go.
+webhooks_http2() {
+    local i pids=() status=0
+    equal 'who offers HTTP/2 gets HTTP/1.1' '1.1 405' curl -sk --max-time 30 --http2 -o /dev/null -w '%{http_version} %{http_code}' \
+        "https://127.0.0.1:$WEBHOOK_PORT/pods/enforce/confined"
+    for i in $(seq 8); do
+        { printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' && head -c 9000000 /dev/zero; } 2>/dev/null |
+            raw_tls -quiet -alpn h2 >/dev/null 2>&1 &
+        pids+=($!)
+    done
+    refused 'has no profile' 'in a flood of HTTP/2 frames, reviews are answered' \
+        as admin create --dry-run=server -n webhook-confined -f "$WORK/plain-pod.yaml"
+    for i in "${pids[@]}"; do
+        wait "$i"
+        [ $? != 124 ] || status=1
+    done
+    equal 'and the flood is cut off' 0 echo "$status"
 }
 
 # --- without controllers -------------------------------------------------------------------------------------
