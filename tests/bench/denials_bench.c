@@ -37,7 +37,8 @@ static struct records *make_records(void)
     static const char *const names[] = {"provoke",          "provoke-mount",
                                         "provoke-uring",    "provoke-change",
                                         "provoke-kill",     "provoke-other",
-                                        "provoke-complain", "provoke name \"x\" \xc3\xa9"};
+                                        "provoke-complain", "provoke name \"x\" \xc3\xa9",
+                                        "unconfined"};
     struct records *records = records_new();
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
