@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# An agent whose network namespace is not the one that the kernel gives audit records to.
+# Agents that the kernel gives no audit records.
 
 test_an_agent_without_the_nodes_network_says_that_it_hears_nothing() {
     local overlay=$CLUSTER_DIR/overlay-silent
@@ -14,5 +14,24 @@ test_an_agent_without_the_nodes_network_says_that_it_hears_nothing() {
         sed "s/file,/file, signal,/" /manifests/silence.json >/tmp/next && mv /tmp/next /manifests/silence.json
         until wget -q -O /tmp/page http://127.0.0.1:9781/metrics 2>/dev/null && grep -q "^apparmor_audit_records_total [1-9]" /tmp/page
         do sleep 0.2; done; ! grep AuditSilent /tmp/log && grep "^apparmor_audit_available 1$" /tmp/page' || fail 'it hears nothing there'
+    vm down silent
+}
+
+test_an_agent_without_the_right_to_records_reads_the_kernels_log() {
+    local overlay=$CLUSTER_DIR/overlay-silent
+    agent_overlay "$overlay"
+    mkdir -p "$overlay/manifests" "$overlay/usr/bin"
+    cp "$(command -v setpriv)" "$overlay/usr/bin/setpriv"
+    profile_manifest silence <<<'profile silence { / r, /{bin,usr,lib,lib64}/** mrix, }' >"$overlay/manifests/silence.json"
+    vm up silent --overlay "$overlay"
+    # A profile of its own would want the capability, too.
+    vm exec silent --timeout 60 -- sh -c '/usr/bin/setpriv --bounding-set=-audit_read --inh-caps=-audit_read \
+        apparmor-agent --manifests=/manifests --log-format=json --self-confinement=off --listen=127.0.0.1:9781 2>/tmp/log &
+        page() { wget -q -O /tmp/page http://127.0.0.1:9781/metrics 2>/dev/null; }
+        until page && grep "^apparmor_audit_available 0.5$" /tmp/page; do sleep 0.2; done
+        grep AuditNotPermitted /tmp/log && until grep -q "^silence " /sys/kernel/security/apparmor/profiles; do sleep 0.2; done
+        ! aa-exec -p silence -- cat /etc/passwd || exit 1
+        until page && grep "^apparmor_violations_total{profile=\"silence\",operation=\"open\"" /tmp/page; do sleep 0.2; done' ||
+        fail 'it does not read the log'
     vm down silent
 }
