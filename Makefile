@@ -240,6 +240,11 @@ admission: deps
 nodes: deps
 	@tests/nodes/run
 
+# From an earlier revision to this one and back, in every order, under confined processes. UPGRADE_FROM, ORDERS select.
+.PHONY: upgrade
+upgrade: deps
+	@tests/upgrade/run
+
 # What the tests run on, by itself: virtual machines and the control plane.
 .PHONY: rigs
 rigs: deps
@@ -338,6 +343,7 @@ help:
 	@echo 'make chart      the Helm chart as a file, in build/chart'
 	@echo 'make test       all tests; make check: lint and unit tests only'
 	@echo 'make nodes      all tests on real nodes: upgrades, nodes that come and go (ONLY=text selects)'
+	@echo 'make upgrade    from an earlier revision and back, in every order of its parts (UPGRADE_FROM=revision)'
 	@echo 'make rigs       the rigs themselves: virtual machines, the control plane'
 	@echo 'make live       the Kubernetes client against storms, large collections, rotations'
 	@echo 'make admission  the admission webhooks with AddressSanitizer and UndefinedBehaviorSanitizer, and with cert-manager'

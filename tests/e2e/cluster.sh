@@ -25,13 +25,14 @@ controlplane_ready() {
     KUBECTL=$(dirname "$CONTROLPLANE")/kubectl
 }
 
+CONTROLPLANE_FLAGS=() # more of them
 controlplane_start() { # NODE...
     local nodes log=$CLUSTER_DIR/controlplane.log waited=0
     nodes=$(IFS=,; echo "$*")
     mkdir -p "$CLUSTER_DIR"
     rm -rf "$CLUSTER_DIR/cp"
     # The program itself, not the function: $! must be what takes the signal at the end.
-    "$CONTROLPLANE" up --dir "$CLUSTER_DIR/cp" --nodes "$nodes" >"$log" 2>&1 &
+    "$CONTROLPLANE" up --dir "$CLUSTER_DIR/cp" --nodes "$nodes" "${CONTROLPLANE_FLAGS[@]}" >"$log" 2>&1 &
     CONTROLPLANE_PID=$!
     echo "$CONTROLPLANE_PID" >"$CLUSTER_DIR/controlplane.pid"
     until [ -e "$CLUSTER_DIR/cp/ready" ]; do
