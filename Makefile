@@ -9,6 +9,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Characters and the order of names are the same for everybody.
+export LC_ALL := C.UTF-8
 
 CC ?= gcc
 ifeq ($(origin CC),default)
