@@ -131,7 +131,8 @@ test_a_flood_of_denials_costs_a_bounded_share_and_other_work_goes_on() {
     echo "the agent took $share % of a processor, $seen denials were read, $lost lost"
     echo "it has written $lines lines and $(events_written) Events; its memory was $resident, is $(agent_resident) KiB"
     [ "$share" -lt 40 ] || fail "the agent took $share % of a processor"
-    [ "$lost" -gt 0 ] || fail 'what it did not read is not counted'
+    # Fewer than a thousand a second it may well have read all.
+    [ "$lost" -gt 0 ] || [ "$records" -lt 1000 ] || fail 'what it did not read is not counted'
     # 200 at once, then ten a second.
     [ "$lines" -lt $((260 + 10 * (SECONDS - start))) ] || fail 'its log is full of it'
     eventually 60 'the AppArmorNode tells' status_has '.denials | length > 10'
