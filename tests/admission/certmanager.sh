@@ -106,7 +106,7 @@ suite_certmanager() {
     make --no-print-directory -s VARIANT="${BUILD##*/}" "$BUILD/apparmor-controller" || return 1
     credentials
     webhooks_connect || { not_ok 'the API server has a way to the webhooks' ''; return; }
-    webhooks_namespace webhook-confined enforce=confined
+    as admin get namespace webhook-confined >/dev/null 2>&1 || webhooks_namespace webhook-confined enforce=confined
     printf 'apiVersion: v1\nkind: Pod\n%s\n' "$(pod_of x)" | manifest plain-pod >/dev/null
     # What docs/admission.md tells to do.
     as admin patch role -n apparmor-system apparmor-controller-webhooks --type=json \

@@ -344,6 +344,38 @@ webhooks_scheduling() {
 scheduled() { [ -n "$(pod_node "$1" "$2")" ]; }
 affinity() { as admin create --dry-run=server -o json -n "$1" -f "$2" 2>/dev/null | jq -c .spec.affinity; }
 
+# --- what webhooks are not called for -------------------------------------------------------------------------
+
+reviews() { # of both controllers, whatever came of them
+    local i
+    for i in 0 1; do curl -s --max-time 5 "http://127.0.0.1:$((WEBHOOK_PORT + 2 + i))/metrics"; done |
+        awk '$1 ~ /^apparmor_admission_requests_total/ { sum += $2 } END { print sum + 0 }'
+}
+webhooks_not_called() {
+    local before namespace default
+    before=$(reviews)
+    default=$(manifest default-pod <<'END'
+apiVersion: v1
+kind: Pod
+metadata: {name: x}
+spec: {securityContext: {appArmorProfile: {type: RuntimeDefault}}, containers: [{name: main, image: busybox}]}
+END
+)
+    allowed 'a pod without a profile, where nothing is asked for' \
+        as admin create --dry-run=server -n webhook-plain -f "$WORK/plain-pod.yaml"
+    for namespace in plain required confined managed warn audit; do
+        allowed "a pod with the runtime's profile, in webhook-$namespace" \
+            as admin create --dry-run=server -n "webhook-$namespace" -f "$default"
+    done
+    for namespace in kube-system apparmor-system; do
+        allowed "a pod with a profile, in $namespace" \
+            as admin create --dry-run=server -n "$namespace" -f "$(confined_pod x web)"
+    done
+    equal 'no webhook was called for them' "$before" reviews
+    as admin create --dry-run=server -n webhook-plain -f "$(confined_pod x web)" >/dev/null 2>&1
+    equal 'but is for a pod that names a profile' $((before + 1)) reviews
+}
+
 # --- profiles come and go ----------------------------------------------------------------------------------
 
 webhooks_managed() {
@@ -594,7 +626,10 @@ webhooks_down() {
         webhooks_stop "$replica" || status=$?
         equal "a controller that is told to end ends well" 0 echo "$status"
     done
-    allowed 'without controllers, pods start that name a profile' \
+    as admin create -n webhook-plain -f "$WORK/plain-pod.yaml" >/dev/null
+    eventually 30 scheduled webhook-plain x && ok 'without controllers, pods start in namespaces without labels'
+    as admin delete pod -n webhook-plain x --grace-period=0 --force >/dev/null 2>&1
+    allowed 'those that name a profile, too' \
         as admin create --dry-run=server -n webhook-plain -f "$(confined_pod x web)"
     allowed 'pods that want to wait for one' as admin create --dry-run=server -n webhook-required -f "$(confined_pod x web)"
     allowed 'and pods where a level is warned of' as admin create --dry-run=server -n webhook-warn -f "$WORK/plain-pod.yaml"
@@ -635,6 +670,7 @@ END
     equal 'each replica answers' 'false false' echo "$(asked 0) $(asked 1)"
     webhooks_exemptions
     webhooks_scheduling
+    webhooks_not_called
     webhooks_managed
     webhooks_policies
     webhooks_abuse
