@@ -169,7 +169,12 @@ test_a_kernel_without_audit_is_reported() {
 test_alerts_and_dashboard_are_about_metrics_that_the_programs_have() {
     local pages=$CLUSTER_DIR/pages
     mkdir -p "$pages"
+    # What has labels is served once it has happened.
+    read_only_profile e2e-removed
+    k delete aap e2e-removed --wait=true --timeout=60s
     read_only_profile e2e-metrics
+    expect_failure 'writing' in_node node-1 aa-exec -p e2e-metrics -- touch /etc/refused
+    eventually 20 'the denial is counted' some_violations e2e-metrics 1
     agent_metrics node-1 >"$pages/agent"
     curl -sf "http://127.0.0.1:$CONTROLLER_PORT/metrics" >"$pages/controller"
     tests/prometheus/run "$pages/agent" "$pages/controller"
