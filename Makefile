@@ -237,10 +237,12 @@ test: deps
 admission: deps
 	@BUILD=build/asan tests/admission/run webhooks certmanager
 
-# Real nodes at length: upgrades, nodes that come and go (make test takes a part). ONLY=text selects.
+# Real nodes at length: upgrades, nodes that come and go (make test takes a part), and the demo, whose commands are in README.md.
+# ONLY=text selects.
 .PHONY: nodes
 nodes: deps
 	@tests/nodes/run
+	@[ -n "$(ONLY)" ] || tests/e2e/demo >build/demo.log
 
 # From an earlier revision to this one and back, in every order, under confined processes. UPGRADE_FROM, ORDERS select.
 .PHONY: upgrade
