@@ -225,3 +225,44 @@ Test(kernel_profiles, must_be_there)
     remove_below("");
     assert_fails(-ENOENT, root);
 }
+
+static void expect_attachment(const char *name, const char *expected)
+{
+    _cleanup_free_ char *attachment = kernel_profiles_attachment(profiles, name);
+
+    if (expected)
+        cr_expect_str_eq(attachment ? attachment : "NULL", expected, "%s", name);
+    else
+        cr_expect_null(attachment, "%s: %s", name, attachment);
+}
+
+Test(kernel_profiles, tell_what_they_attach_to)
+{
+    put("web.1/attach", "web\n");
+    put("man.2/name", "man\n");
+    put("man.2/mode", "enforce\n");
+    put("man.2/attach", "/usr/bin/man\n");
+    put("bare.3/name", "bare\n");
+    put("bare.3/mode", "enforce\n");
+    refresh(NULL);
+    expect_attachment("web", "web");
+    expect_attachment("man", "/usr/bin/man");
+    expect_attachment("bare", NULL);
+    expect_attachment("none", NULL);
+}
+
+Test(kernel_profiles, tell_their_children_and_hats)
+{
+    _cleanup_strv_ struct strv children = {0}, none = {0};
+
+    put("web.1/profiles/kid.2/name", "kid\n");
+    put("web.1/profiles/kid.2/mode", "kill\n");
+    put("webs.4/name", "webs\n");
+    put("webs.4/mode", "enforce\n");
+    refresh(NULL);
+    kernel_profiles_children(profiles, "web", &children);
+    cr_assert_eq(children.len, 1);
+    cr_assert_str_eq(children.items[0], "web//kid");
+    kernel_profiles_children(profiles, "nobody", &none);
+    cr_assert_eq(none.len, 0);
+}
