@@ -16,6 +16,7 @@
 #include "controller/validator.h"
 #include "controller/webhooks.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/options.h"
@@ -34,6 +35,11 @@
 #define COMPILER_MEMORY ((size_t) 384 * 1024 * 1024)
 /* For Events that wait when the program ends. */
 #define FLUSH_MS 3000
+/* Who is lost is looked for so often within the time after which a node is, … */
+#define LOST_LOOKS 10
+/* … and at these intervals. */
+#define LOST_LOOK_MIN_MS 1000
+#define LOST_LOOK_MAX_MS 30000
 
 struct controller {
     uv_loop_t *loop;
@@ -45,7 +51,8 @@ struct controller {
     struct node_index *index;
     struct liveness *liveness;
     struct kernels *kernels;
-    struct loop_timer *kernels_timer;
+    struct loop_timer *kernels_timer, *lost_timer;
+    uint64_t lost_interval_ms;
     struct validator *validator; /* on every replica: each answers webhooks */
     struct webhooks *webhooks;   /* likewise; NULL: none are served */
     struct election *election;
@@ -406,6 +413,34 @@ static void create_webhooks(struct controller *controller, const struct controll
     controller->webhooks = webhooks_new(&webhooks);
 }
 
+static bool is_lost(void *userdata, const char *node)
+{
+    const struct controller *controller = userdata;
+    uint64_t lost_ms;
+
+    return liveness_lost(controller->liveness, node, clock_monotonic_ms(), &lost_ms);
+}
+
+/* Also without the Lease: who takes it over is to know. */
+static void look_for_lost(void *userdata)
+{
+    struct controller *controller = userdata;
+
+    node_index_look_for_lost(controller->index, is_lost, controller);
+    loop_timer_start(controller->lost_timer, controller->lost_interval_ms);
+}
+
+static void follow_liveness(struct controller *controller, uint64_t lost_after_ms)
+{
+    uint64_t ms = lost_after_ms / LOST_LOOKS;
+
+    controller->lost_interval_ms = ms < LOST_LOOK_MIN_MS   ? LOST_LOOK_MIN_MS
+                                   : ms > LOST_LOOK_MAX_MS ? LOST_LOOK_MAX_MS
+                                                           : ms;
+    controller->lost_timer = loop_timer_new(controller->loop, look_for_lost, controller);
+    loop_timer_start(controller->lost_timer, controller->lost_interval_ms);
+}
+
 static void event_failed(_unused_ void *userdata, const struct error *err)
 {
     log_warn("an Event is given up", "err", error_message(err));
@@ -445,6 +480,7 @@ static int controller_start(struct controller *controller, const struct controll
     controller->recorder = kube_recorder_new(controller->client, &recorder);
     controller->index = sources.index = node_index_new(enqueue, controller);
     controller->liveness = sources.liveness = liveness_new(options->agent_lost_after_ms);
+    follow_liveness(controller, options->agent_lost_after_ms);
     controller->kernels = sources.kernels = kernels_new(kernels_changed, controller);
     controller->kernels_timer = loop_timer_new(controller->loop, use_kernels, controller);
     controller->sources = sources_new(&sources);
@@ -536,6 +572,7 @@ void controller_free(struct controller *controller)
     liveness_free(controller->liveness);
     kernels_free(controller->kernels);
     loop_timer_free(controller->kernels_timer);
+    loop_timer_free(controller->lost_timer);
     trimmer_free(controller->trimmer);
     health_free(controller->health);
     metrics_free(controller->metrics);

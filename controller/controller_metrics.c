@@ -16,7 +16,7 @@ static const double admission_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.002
 
 /* Of the profile metric; "agentless" and the uncounted are not states of a profile. */
 static const enum node_state shown_states[] = {NODE_LOADED, NODE_OUTDATED, NODE_PENDING,
-                                               NODE_FAILED, NODE_DISABLED};
+                                               NODE_FAILED, NODE_DISABLED, NODE_LOST};
 /* The last is a reason of the first. */
 static const char *const shown_conditions[] = {"Ready", "Reconciling", "Stalled", "RolloutHalted"};
 #define PROFILES_SHOWN_MAX 2000
@@ -27,7 +27,8 @@ const struct metric_spec controller_metrics[METRIC_COUNT] = {
             .name = "apparmor_profile_nodes",
             .help = "Nodes that an AppArmorProfile selects, by the state that they report for its "
                     "current generation: loaded, outdated (still at an earlier one), pending, "
-                    "failed; disabled are those without AppArmor. Only the replica that leads "
+                    "failed; disabled are those without AppArmor, lost those that "
+                    "have not loaded it and whose agent is lost. Only the replica that leads "
                     "shows them.",
             .type = METRIC_GAUGE,
             .labels = {"profile", "state"},

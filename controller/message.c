@@ -153,6 +153,15 @@ void message_add_disabled(struct buf *out, const struct tally *tally)
                         count == 1 ? "is" : "are");
 }
 
+void message_add_lost(struct buf *out, const struct tally *tally)
+{
+    size_t count = tally->counts[NODE_LOST];
+
+    if (count > 0)
+        (void) buf_addf(out, "; %zu node%s whose agent is lost %s not counted", count,
+                        plural(count), count == 1 ? "is" : "are");
+}
+
 void message_add_none(struct buf *out, const struct tally *tally)
 {
     size_t disabled = tally->counts[NODE_DISABLED], agentless = tally->counts[NODE_AGENTLESS];
@@ -164,6 +173,7 @@ void message_add_none(struct buf *out, const struct tally *tally)
     if (agentless > 0)
         (void) buf_addf(out, "; %zu selected node%s no agent that reports", agentless,
                         agentless == 1 ? " has" : "s have");
+    message_add_lost(out, tally);
 }
 
 /* --- who still has it ------------------------------------------------------------ */

@@ -23,6 +23,7 @@ void message_add_failures(struct buf *out, const struct tally *tally);
 void message_add_waiting(struct buf *out, const struct tally *tally);
 /* "; 1 node without AppArmor is not counted" */
 void message_add_disabled(struct buf *out, const struct tally *tally);
+void message_add_lost(struct buf *out, const struct tally *tally);
 /* Why nobody is selected. */
 void message_add_none(struct buf *out, const struct tally *tally);
 /*

@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/map.h"
+#include "lib/base/strv.h"
 #include "lib/policy/selector.h"
 
 struct node_index {
@@ -21,6 +22,7 @@ struct node {
     bool reported; /* the AppArmorNode does */
     bool enabled;  /* it has AppArmor */
     bool sees_denials;
+    bool lost;     /* it cannot be waited for */
     cJSON *labels; /* or NULL */
     struct report_list reports;
     struct violations violations;
@@ -118,6 +120,10 @@ static struct share node_share(const struct entry *entry, const struct node *nod
         share.state = NODE_DISABLED;
     else
         share.state = report_node_state(entry, share.report);
+    /* What it has loaded it has, whoever tells. */
+    if (node->lost &&
+        (share.state == NODE_OUTDATED || share.state == NODE_PENDING || share.state == NODE_FAILED))
+        share.state = NODE_LOST;
     return share;
 }
 
@@ -202,7 +208,8 @@ static void index_replace_node(struct node_index *index, const char *name, const
     const struct node *from = before ? before : &node_absent;
 
     if (from->exists != after->exists || from->reported != after->reported ||
-        from->enabled != after->enabled || !json_equal(from->labels, after->labels))
+        from->enabled != after->enabled || from->lost != after->lost ||
+        !json_equal(from->labels, after->labels))
         index_move_all(index, name, from, after);
     else
         index_move_reports(index, name, from, after);
@@ -263,6 +270,7 @@ void node_index_set_report(struct node_index *index, const char *name, struct no
     struct node node = index_copy_node(index, name);
 
     node.reported = true;
+    node.lost = false;
     node.enabled = report->enabled;
     node.sees_denials = report->sees_denials;
     node.reports = report->reports;
@@ -277,10 +285,31 @@ void node_index_remove_report(struct node_index *index, const char *name)
 {
     struct node node = index_copy_node(index, name);
 
-    node.reported = node.enabled = node.sees_denials = false;
+    node.reported = node.enabled = node.sees_denials = node.lost = false;
     node.reports = (struct report_list){0};
     node.violations = (struct violations){0};
     index_replace_node(index, name, &node);
+}
+
+void node_index_look_for_lost(struct node_index *index, node_index_lost_fn fn, void *userdata)
+{
+    _cleanup_strv_ struct strv changed = {0};
+    size_t position = 0;
+    const char *name;
+    void *value;
+
+    while (map_next(index->nodes, &position, &name, &value)) {
+        const struct node *node = value;
+
+        if (node->exists && node->reported && fn(userdata, name) != node->lost)
+            strv_add(&changed, name);
+    }
+    for (size_t i = 0; i < changed.len; i++) {
+        struct node node = index_copy_node(index, changed.items[i]);
+
+        node.lost = !node.lost;
+        index_replace_node(index, changed.items[i], &node);
+    }
 }
 
 /* --- profiles ---------------------------------------------------------------- */

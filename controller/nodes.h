@@ -43,6 +43,13 @@ struct node_report *node_index_read_report(struct node_index *index, const cJSON
 void node_index_set_report(struct node_index *index, const char *name, struct node_report *report);
 void node_index_remove_report(struct node_index *index, const char *name);
 
+/*
+ * Asks of each node that reports whether it is lost (liveness.h): then what it has not loaded is
+ * not waited for. It is taken for live again when it is not, or reports.
+ */
+typedef bool (*node_index_lost_fn)(void *userdata, const char *node);
+void node_index_look_for_lost(struct node_index *index, node_index_lost_fn fn, void *userdata);
+
 /* AppArmorProfile; what the spec borrows is copied. */
 void node_index_set_profile(struct node_index *index, const struct profile_spec *spec);
 void node_index_remove_profile(struct node_index *index, const char *name);

@@ -92,7 +92,7 @@ void rollout_look(const struct rollout_sources *sources, const struct rollout_su
     question.nodes = gathering.nodes;
     question.count = gathering.count;
     if (gathering.nodes)
-        question.lost = tally_selected(tally) - gathering.count;
+        question.lost = tally_selected(tally) + tally->counts[NODE_LOST] - gathering.count;
     rollout_decide(&question, ret);
     if (spec->progressive)
         ret->again_ms = earlier(ret->again_ms, subject->hold_ms);

@@ -180,6 +180,7 @@ static void judge_nodes(struct verdict *verdict, const struct tally *tally)
     message_add_failures(verdict->message, tally);
     message_add_waiting(verdict->message, tally);
     message_add_disabled(verdict->message, tally);
+    message_add_lost(verdict->message, tally);
 }
 
 static void judge_rollout(struct verdict *verdict, const struct rollup *rollup)

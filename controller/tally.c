@@ -8,8 +8,8 @@
 
 static const char *const state_names[NODE_STATES] = {
     [NODE_UNCOUNTED] = "uncounted", [NODE_AGENTLESS] = "agentless", [NODE_DISABLED] = "disabled",
-    [NODE_LOADED] = "loaded",       [NODE_OUTDATED] = "outdated",   [NODE_PENDING] = "pending",
-    [NODE_FAILED] = "failed",
+    [NODE_LOST] = "lost",           [NODE_LOADED] = "loaded",       [NODE_OUTDATED] = "outdated",
+    [NODE_PENDING] = "pending",     [NODE_FAILED] = "failed",
 };
 
 const char *node_state_name(enum node_state state)

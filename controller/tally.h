@@ -14,6 +14,7 @@ enum node_state {
     NODE_UNCOUNTED, /* not selected, or no longer in the cluster */
     NODE_AGENTLESS, /* selected, and no agent has reported */
     NODE_DISABLED,  /* selected, and without AppArmor: it cannot take a profile */
+    NODE_LOST,      /* would be one of the last three, and nobody is there to change that */
     NODE_LOADED,    /* this generation */
     NODE_OUTDATED,  /* still at an earlier one */
     NODE_PENDING,

@@ -71,6 +71,7 @@ case_deletion() {
     program_stop a
     PROGRAM_FLAGS=(--agent-lost-after=$LOST_AFTER)
     program_start a
+    lost_nodes_are_not_waited_for
     as admin delete aap web --wait=false >/dev/null
     nobody_has_any
     goes 20 web "an object that no node has goes"
@@ -82,6 +83,33 @@ case_deletion() {
     deletion_of_many
     deletion_with_lost_agents
     deletion_of_the_definition
+}
+
+lost_nodes_are_not_waited_for() {
+    report node-3 '{"apparmor": "Disabled", "reason": "AppArmorDisabled", "profiles": []}'
+    report node-1 "$(enabled "$(loaded)")"
+    report node-2 "$(enabled)"
+    comes_to "a node whose agent is there is waited for" 1/2 \
+        "Ready=False/NodesPending Reconciling=True/NodesPending Valid=True/Compiled"
+    agent_pod_is node-2 False
+    if eventually $((LOST_AFTER + 20)) shows 1/1 "Ready=True/AllNodesLoaded Valid=True/Compiled" \
+        "1 of 1 node loaded; 1 node without AppArmor is not counted; 1 node whose agent is lost is not counted"; then
+        ok "one whose agent is lost does not block Ready"
+    fi
+    equal "the metric tells" 1 metric a 'apparmor_profile_nodes{profile="web",state="lost"}'
+    agent_pod_is node-2 True
+    comes_to "and is waited for when the agent is back" 1/2 \
+        "Ready=False/NodesPending Reconciling=True/NodesPending Valid=True/Compiled"
+    agent_pod_is node-1 False
+    report node-2 "$(enabled "$(loaded)")"
+    comes_to "what was loaded by an agent that is lost counts" 2/2 "Ready=True/AllNodesLoaded Valid=True/Compiled"
+    agent_pod_is node-1 True
+    as admin cordon node-1 >/dev/null
+    report node-1 "$(enabled "$(failed LoadFailed why)")"
+    comes_to "a cordoned node counts as ever" 1/2 "Ready=False/NodesFailed Stalled=True/NodesFailed Valid=True/Compiled"
+    report node-1 "$(enabled "$(loaded)")"
+    comes_to "and blocks nothing" 2/2 "Ready=True/AllNodesLoaded Valid=True/Compiled"
+    as admin uncordon node-1 >/dev/null
 }
 
 HINT="; delete what uses it, or annotate the object with apparmor.io/force-delete=true: it goes at once then, and nodes keep what is in use until it is not"

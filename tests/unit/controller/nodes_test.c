@@ -484,3 +484,53 @@ Test(nodes, control_characters_cannot_make_two_reports_one)
     set_report(index, "m", other);
     cr_assert_eq(node_index_reports(index), 2);
 }
+
+static bool is_named(void *userdata, const char *node)
+{
+    return strcmp(userdata, node) == 0;
+}
+
+static size_t count_of(const struct node_index *index, enum node_state state)
+{
+    return node_index_tally(index, "web")->counts[state];
+}
+
+/* A node that nobody mends is not waited for; what it has loaded it has. */
+Test(nodes, a_lost_node_blocks_nothing_until_it_is_back)
+{
+    const struct profile_spec spec = {.name = "web", .generation = 2, .revision = "r"};
+    _cleanup_json_ cJSON *pending = json_of("{'apparmor':'Enabled','profiles':[]}");
+    _cleanup_json_ cJSON *loaded =
+        json_of("{'apparmor':'Enabled','profiles':[{'name':'web','generation':2,'revision':'r',"
+                "'state':'Loaded','mode':'Enforce'}]}");
+    _cleanup_json_ cJSON *failed =
+        json_of("{'apparmor':'Enabled','profiles':[{'name':'web','generation':2,"
+                "'state':'Failed','reason':'LoadFailed'}]}");
+    int told = 0;
+    _cleanup_(node_index_freep) struct node_index *index = node_index_new(count_change, &told);
+
+    node_index_set_profile(index, &spec);
+    node_index_set_node(index, "a", NULL);
+    node_index_set_node(index, "b", NULL);
+    set_report(index, "a", loaded);
+    set_report(index, "b", pending);
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "a");
+    cr_assert_eq(count_of(index, NODE_LOADED), 1);
+    told = 0;
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "b");
+    cr_assert_eq(count_of(index, NODE_LOST), 1);
+    cr_assert_eq(tally_selected(node_index_tally(index, "web")), 1);
+    cr_assert_eq(told, 1);
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "b");
+    cr_assert_eq(told, 1, "nothing has changed");
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "nobody");
+    cr_assert_eq(count_of(index, NODE_PENDING), 1);
+
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "b");
+    set_report(index, "b", failed);
+    cr_assert_eq(count_of(index, NODE_FAILED), 1, "who reports is there");
+    node_index_look_for_lost(index, is_named, (void *) (uintptr_t) "b");
+    cr_assert_eq(count_of(index, NODE_LOST), 1);
+    node_index_remove_node(index, "b");
+    cr_assert_eq(count_of(index, NODE_LOST), 0);
+}
