@@ -151,10 +151,11 @@ int ownership_check(const struct host *host, const struct record *record, const 
                                     "profile names that begin with " BLOB_NAME_RESERVED
                                     " are the operator's own: rename profile %s",
                                     name);
-        if (owner && owner != record)
-            return error_set_reason(err, -EPERM, REASON_NAME_CONFLICT,
-                                    "profile %s belongs to AppArmorProfile %s on this node", name,
-                                    owner->name);
+        if (owner && owner != record) {
+            _cleanup_free_ char *text = owner_conflict_text(name, owner->name);
+
+            return error_set_reason(err, -EPERM, REASON_NAME_CONFLICT, "%s", text);
+        }
         if (foreign == OWNER_FOREIGN_PROTECTED)
             return error_set_reason(
                 err, -EPERM, REASON_NOT_OWNED,

@@ -160,12 +160,18 @@ static void log_written(const char *profile, const cJSON *status)
 
 static void tell(const struct write *write, const struct kube_object *profile)
 {
-    char api_version[KUBE_API_VERSION_MAX];
-    const struct kube_reference about = kube_reference_to(profile, &resource_profiles, api_version);
+    const struct kube_informer *profiles = write->reconciler->options.profiles;
 
     for (size_t i = 0; i < write->transitions.len; i++) {
         const struct transition *transition = &write->transitions.items[i];
+        const struct kube_object *object =
+            transition->other ? kube_informer_get(profiles, NULL, transition->other) : profile;
+        char api_version[KUBE_API_VERSION_MAX];
+        struct kube_reference about;
 
+        if (!object)
+            continue;
+        about = kube_reference_to(object, &resource_profiles, api_version);
         kube_recorder_event(write->reconciler->options.recorder, &about,
                             transition->warning ? KUBE_EVENT_WARNING : KUBE_EVENT_NORMAL,
                             transition->reason, "%s", transition->message);

@@ -9,12 +9,14 @@
 #include "controller/message.h"
 #include "lib/base/alloc.h"
 #include "lib/base/map.h"
+#include "lib/policy/owner.h"
 
 void transition_list_done(struct transition_list *list)
 {
     for (size_t i = 0; i < list->len; i++) {
         free(list->items[i].reason);
         free(list->items[i].message);
+        free(list->items[i].other);
     }
     free(list->items);
     *list = (struct transition_list){0};
@@ -189,6 +191,24 @@ static char *and_others(size_t count)
                      : xasprintf(" and %zu other%s", count - 1, count == 2 ? "" : "s");
 }
 
+/* Who owns the name may be the one that is in the way. */
+static void tell_owner(const struct status_change *change, const cJSON *failure, const char *others,
+                       struct transition_list *list)
+{
+    const char *reason = string_or_empty(failure, "reason");
+    char *owner = strcmp(reason, "NameConflict") == 0
+                      ? owner_conflict_object(string_or_empty(failure, "message"))
+                      : NULL;
+
+    if (!owner)
+        return;
+    add(list, true, reason,
+        "%s%s: AppArmorProfile %s declares a profile name of this one, too, and is not loaded "
+        "there",
+        string_or_empty(failure, "node"), others, change->profile);
+    list->items[list->len - 1].other = owner;
+}
+
 static void tell_failures(const struct status_change *change, struct transition_list *list)
 {
     const struct tally *tally = node_index_tally(change->index, change->profile);
@@ -206,6 +226,7 @@ static void tell_failures(const struct status_change *change, struct transition_
         others = and_others(count_alike(tally, failure));
         add(list, true, string_or_empty(failure, "reason"), "%s%s%s%s",
             string_or_empty(failure, "node"), others, *message ? ": " : "", message);
+        tell_owner(change, failure, others, list);
     }
 }
 

@@ -16,6 +16,7 @@
 struct transition {
     bool warning;
     char *reason, *message;
+    char *other; /* the AppArmorProfile that it is told of; NULL: the one whose status changes */
 };
 
 struct transition_list {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/alloc.h"
 #include "lib/base/cleanup.h"
 
 static int compare_text(const char *a, const char *b)
@@ -97,4 +98,23 @@ ptrdiff_t owner_decide(const struct owner_claim *claims, size_t count, enum owne
         best = (ptrdiff_t) i;
     }
     return best;
+}
+
+#define CONFLICT_JOINT " belongs to AppArmorProfile "
+#define CONFLICT_END " on this node"
+
+char *owner_conflict_text(const char *name, const char *object)
+{
+    return xasprintf("profile %s" CONFLICT_JOINT "%s" CONFLICT_END, name, object);
+}
+
+/* A profile's name may hold anything, an object's neither space nor joint. */
+char *owner_conflict_object(const char *text)
+{
+    const char *object = NULL;
+
+    for (const char *at = text; (at = strstr(at, CONFLICT_JOINT)); at++)
+        object = at + strlen(CONFLICT_JOINT);
+    size_t len = object ? strcspn(object, " ") : 0;
+    return len > 0 && strcmp(object + len, CONFLICT_END) == 0 ? xstrndup(object, len) : NULL;
 }

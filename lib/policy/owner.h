@@ -46,3 +46,8 @@ struct owner_claim {
  * adopts, and without an incumbent.
  */
 ptrdiff_t owner_decide(const struct owner_claim *claims, size_t count, enum owner_foreign foreign);
+
+/* What a node says of an object that declares a name of another's, and, of what it says, which that
+ * is: NULL when it says something else. The caller frees both. */
+char *owner_conflict_text(const char *name, const char *object);
+char *owner_conflict_object(const char *text);

@@ -90,6 +90,11 @@ test_delete_waits_for_the_last_process() {
     eventually 20 'the object goes' no_profile e2e-busy
 }
 
+event_tells() { # PROFILE REASON TEXT
+    [[ $(k get events -n default --field-selector "involvedObject.kind=AppArmorProfile,involvedObject.name=$1,reason=$2" \
+        -o jsonpath='{.items[*].message}') == *"$3"* ]]
+}
+
 test_a_renamed_object_hands_its_profile_over_without_a_gap() {
     apply_profile e2e-old <<<'profile e2e-shared { file, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-old
@@ -97,6 +102,8 @@ test_a_renamed_object_hands_its_profile_over_without_a_gap() {
     apply_profile e2e-new <<<'profile e2e-shared { file, }'
     eventually 20 'the newcomer waits' node_entry_is node-1 e2e-new Failed
     expect_equal 'reason' NameConflict "$(node_entry node-1 e2e-new .reason)"
+    eventually 20 'the owner of the name is told, too' event_tells e2e-old NameConflict \
+        'AppArmorProfile e2e-new declares a profile name of this one, too'
     k delete aap e2e-old --wait=false
     k wait --for=condition=Ready --timeout=60s aap/e2e-new
     in_kernel node-1 e2e-shared || fail 'the profile went away'

@@ -89,7 +89,9 @@ static char *told(struct story *story)
 
     transitions_find(&change, &story->news, &list);
     for (size_t i = 0; i < list.len; i++)
-        (void) buf_addf(&out, "%s%s %s: %s", i > 0 ? "\n" : "", list.items[i].warning ? "W" : "N",
+        (void) buf_addf(&out, "%s%s%s%s %s: %s", i > 0 ? "\n" : "",
+                        list.items[i].other ? list.items[i].other : "",
+                        list.items[i].other ? "'s " : "", list.items[i].warning ? "W" : "N",
                         list.items[i].reason, list.items[i].message);
     cJSON_Delete(story->status);
     story->status = status;
@@ -330,5 +332,23 @@ Test(transitions, a_warning_is_told_once)
     story.opinion.warnings = two;
     TELLS(&story, "W B: b");
     story.opinion.warnings = one;
+    TELLS(&story, "");
+}
+
+/* Who has the name sees nothing else of it. */
+Test(transitions, a_name_conflict_is_told_of_both_objects)
+{
+    _cleanup_story_ struct story story;
+
+    story_init(&story);
+    node_says(&story, 0, "Failed", "NameConflict",
+              "profile web belongs to AppArmorProfile shop on this node");
+    node_says(&story, 1, "Failed", "NameConflict",
+              "profile web belongs to AppArmorProfile shop on this node");
+    TELLS(&story,
+          "W NameConflict: node-00 and 1 other: profile web belongs to AppArmorProfile shop on "
+          "this node\n"
+          "shop's W NameConflict: node-00 and 1 other: AppArmorProfile web declares a profile name "
+          "of this one, too, and is not loaded there");
     TELLS(&story, "");
 }

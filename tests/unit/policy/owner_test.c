@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "lib/base/alloc.h"
 #include "lib/base/cleanup.h"
 
 struct owner_case {
@@ -382,4 +383,22 @@ Test(owner, every_history_of_three_objects_and_a_stranger_keeps_the_rules)
         leave(&world);
     }
     cr_assert_gt(states, 20000, "%zu states", states);
+}
+
+Test(owner, a_conflict_names_the_owner_whatever_the_profile_is_called)
+{
+    static const char *const names[] = {"web", "a b", "x belongs to AppArmorProfile y on this node",
+                                        " belongs to AppArmorProfile ", ""};
+    static const char *const others[] = {"", "web", "profile web belongs to AppArmorProfile shop",
+                                         "profile web belongs to AppArmorProfile  on this node",
+                                         "profile web belongs to AppArmorProfile a b on this node"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *text = owner_conflict_text(names[i], "shop.example");
+        _cleanup_free_ char *object = owner_conflict_object(text);
+
+        cr_assert_str_eq(object, "shop.example", "%s", text);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        cr_assert_null(owner_conflict_object(others[i]), "%s", others[i]);
 }
