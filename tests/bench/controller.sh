@@ -11,6 +11,8 @@ source tests/e2e/cluster.sh
 COUNT=${CONTROLLER_BENCH_NODES:-1000}
 PROFILES=100
 GOAL_NODES=5000
+# No kubelet says that they are Ready: they would be lost in the middle.
+CONTROLLER_FLAGS=(--agent-lost-after=86400)
 GOAL_KIB=$((64 * 1024))
 GOAL_CPU_US=10000000
 

@@ -118,10 +118,11 @@ agent_stop() {
 agent_kill() { agent_end "$1" KILL; }
 
 CONTROLLER_PORT=
+CONTROLLER_FLAGS=() # more of them
 controller_start() {
     CONTROLLER_PORT=${CONTROLLER_PORT:-$((20000 + RANDOM % 10000))}
     "$BUILD/apparmor-controller" --kubeconfig="$CLUSTER_DIR/cp/controller.kubeconfig" \
-        --listen="127.0.0.1:$CONTROLLER_PORT" --log-format=json >>"$CLUSTER_DIR/controller.log" 2>&1 &
+        --listen="127.0.0.1:$CONTROLLER_PORT" --log-format=json "${CONTROLLER_FLAGS[@]}" >>"$CLUSTER_DIR/controller.log" 2>&1 &
     echo $! >"$CLUSTER_DIR/controller.pid"
 }
 
