@@ -73,6 +73,8 @@ access_flood() { # READER
 # Its probe is answered all the while: nothing waits on the loop.
 access_away() { # TOKEN
     "$CONTROLPLANE" ctl --dir "$DIR" stop-apiserver --now >/dev/null
+    # Not before the flood is forgotten.
+    eventually 20 metrics_status_is 503 "$1"
     answers 'without the API server nobody new is let in' 503 'the API server could not be asked who you are' "$1"
     metrics_status "$1" >/dev/null &
     equal 'and its probes answer while that is found out' ok page b /healthz
