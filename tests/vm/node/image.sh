@@ -4,7 +4,9 @@
 # that its pods need to start, imported by containerd itself. To be sourced by vm.
 
 node_files=$vm_dir/node
-node_packages=(containerd runc containernetworking-plugins nftables libnftables1 libnftnl11)
+# With the libraries that a machine without them may lack, too.
+node_packages=(containerd runc containernetworking-plugins nftables libnftables1 libnftnl11 libmnl0 libxtables12
+    libjansson4 libedit2 libbsd0 libmd0 libseccomp2)
 # What of the packages a node runs; the rest of them is as large again.
 node_programs=(/usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr /usr/sbin/runc
     /usr/sbin/nft /usr/lib/cni/loopback /usr/lib/cni/ptp /usr/lib/cni/host-local)
