@@ -328,9 +328,9 @@ DEPS := gcc make git ccache pkg-config libcurl4-openssl-dev libcjson-dev libyaml
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
 	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates \
 	patch patchelf debian-archive-keyring xz-utils zstd
-# The programs alone: no tests, no demo.
-BUILD_DEPS := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
-	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev
+# The programs and their images alone: no tests, no demo.
+BUILD_DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
+	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev apparmor jq
 
 .PHONY: deps build-deps
 deps:
@@ -341,7 +341,7 @@ build-deps:
 .PHONY: help
 help:
 	@echo 'make            the programs, in $(BUILD)/'
-	@echo 'make deps       install the Debian packages that building and testing need'
+	@echo 'make deps       install the Debian packages that building and testing need; build-deps: building alone'
 	@echo 'make demo       two real nodes with kubelet and containerd; KEEP=1 leaves them running, demo-stop ends them'
 	@echo 'make image      container images of the programs, as archives in build/image'
 	@echo 'make chart      the Helm chart as a file, in build/chart'
