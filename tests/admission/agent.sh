@@ -18,6 +18,7 @@ suite_agent() {
     agent_without_rights
     agent_beyond_its_node
     agent_unbound_token
+    agent_node_bound_token
     agent_with_excess_rights
     as admin label node node-1 example.com/team- apparmor.io/enabled- apparmor.io/profile-probe- >/dev/null
     as admin annotate node node-1 example.com/note- >/dev/null
@@ -221,6 +222,17 @@ agent_unbound_token() {
         write_status unbound node-1
     refused "$(by_policy agent-events.apparmor.io "$unbound")" 'a token without a node may record no Event' \
         record_event unbound probe.1 default node-1 Pod
+}
+
+# Such a token may be bound to a Node instead, for agents that run as services of their nodes.
+agent_node_bound_token() {
+    local bound='.*bound to node node-1'
+    credential node-bound "$(as admin -n apparmor-system create token apparmor-agent \
+        --bound-object-kind=Node --bound-object-name=node-1)"
+    allowed 'a token that is bound to a Node may label it' \
+        patch_node node-bound node-1 "$AGENT_LABELS" --dry-run=server
+    refused "$(by_policy agent-node.apparmor.io "$bound")" 'and no other' \
+        patch_node node-bound node-2 "$AGENT_LABELS"
 }
 
 EMPTY_PROFILE='{"apiVersion":"apparmor.io/v1alpha1","kind":"AppArmorProfile","metadata":{"name":"probe"},
