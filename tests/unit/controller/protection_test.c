@@ -23,7 +23,7 @@ TestSuite(protection, .init = alloc_init);
 #define SILENT ""
 
 /* NODE: the Node is Ready, and a pod of the agent's on it. */
-enum life { NO_NODE, ALIVE, POD_AWAY, POD_LOST, NODE_AWAY, NODE_LOST };
+enum life { NO_MACHINE, ALIVE, POD_AWAY, POD_LOST, MACHINE_AWAY, MACHINE_LOST };
 
 struct node_case {
     enum life life;
@@ -74,14 +74,14 @@ static const struct protection_case CASES[] = {
     {"a node that no agent has reported from", .nodes = {{ALIVE, NULL}}, RELEASES},
     {"a silent node that is lost", .nodes = {{POD_LOST, SILENT}}, RELEASES},
 
-    {"the Node has left", .nodes = {{NO_NODE, IN_USE}}, RELEASES},
+    {"the Node has left", .nodes = {{NO_MACHINE, IN_USE}}, RELEASES},
     {"the agent is away, not lost", .nodes = {{POD_AWAY, IN_USE}}, .since = 1,
      .act = PROTECTION_WAIT, .tells = true, .not_silent_then = true, .again = 7000},
     {"the agent is lost", .nodes = {{POD_LOST, IN_USE}}, RELEASES},
-    {"the Node is away, not lost", .nodes = {{NODE_AWAY, IN_USE}}, .since = 1,
+    {"the Node is away, not lost", .nodes = {{MACHINE_AWAY, IN_USE}}, .since = 1,
      .act = PROTECTION_WAIT, .tells = true, .not_silent_then = true, .again = 7000},
-    {"the Node is lost", .nodes = {{NODE_LOST, LOADED}}, RELEASES},
-    {"one is lost, another is not", .nodes = {{NODE_LOST, IN_USE}, {ALIVE, IN_USE}}, WAITS},
+    {"the Node is lost", .nodes = {{MACHINE_LOST, LOADED}}, RELEASES},
+    {"one is lost, another is not", .nodes = {{MACHINE_LOST, IN_USE}, {ALIVE, IN_USE}}, WAITS},
     {"who is lost next does not matter when it is not waited for",
      .nodes = {{POD_AWAY, ORPHANED}, {ALIVE, IN_USE}}, WAITS},
 
@@ -102,20 +102,20 @@ static void add_node(struct node_index *index, struct liveness *liveness, const 
                      const struct node_case *node, uint64_t now)
 {
     uint64_t away = now - LOST_AFTER + 7000, lost = now - LOST_AFTER;
-    uint64_t ready_until = node->life == POD_AWAY || node->life == NODE_AWAY ? away : lost;
+    uint64_t ready_until = node->life == POD_AWAY || node->life == MACHINE_AWAY ? away : lost;
     _cleanup_json_ cJSON *status =
         node->entry ? json_of("{'apparmor':'Enabled','profiles':[%s]}", node->entry) : NULL;
 
     if (status)
         set_report(index, name, status);
-    if (node->life == NO_NODE)
+    if (node->life == NO_MACHINE)
         return;
     node_index_set_node(index, name, NULL);
     liveness_set_node(liveness, name, true, 0);
     liveness_add_pod(liveness, name, true, 0);
     if (node->life == POD_AWAY || node->life == POD_LOST)
         liveness_remove_pod(liveness, name, true, ready_until);
-    if (node->life == NODE_AWAY || node->life == NODE_LOST)
+    if (node->life == MACHINE_AWAY || node->life == MACHINE_LOST)
         liveness_set_node(liveness, name, false, ready_until);
 }
 
@@ -306,7 +306,7 @@ Test(protection, the_message_tells_whom_it_waits_for)
         {{{ALIVE, LOADED}, {POD_LOST, IN_USE}},
          NULL,
          "; being unloaded on 1 node: node-0; not waiting for lost agents on 1 node: node-1"},
-        {{{ALIVE, ORPHANED}, {NODE_LOST, LOADED}},
+        {{{ALIVE, ORPHANED}, {MACHINE_LOST, LOADED}},
          NULL,
          "; not waiting for lost agents on 1 node: node-1; kept, as its resource definition goes, "
          "on 1 node: node-0; no live node has it to unload"},
