@@ -9,6 +9,7 @@
 
 #define DEFINITION "apparmorprofiles.apparmor.io"
 #define RETRY_MS 1000
+#define RETRY_MAX_MS 60000
 
 static const struct kube_resource definitions = {
     .group = "apiextensions.k8s.io",
@@ -35,6 +36,7 @@ struct deletions {
     struct map *entries;
     struct kube_request *request;
     struct loop_timer *timer;
+    uint64_t retry_ms; /* after the next answer that decides nothing */
     bool warned;
 };
 
@@ -92,15 +94,14 @@ static enum deletion judge(struct deletions *deletions, const struct entry *entr
     }
     if (kube_error_is_not_found(err))
         return DELETION_NOT_MEANT;
-    if (!kube_error_is_forbidden(err))
-        return DELETION_ASKING;
-    if (!deletions->warned)
+    /* Servers that start refuse for a moment what they let through later. */
+    if (kube_error_is_forbidden(err) && !deletions->warned) {
         log_warn("may not read CustomResourceDefinition " DEFINITION
-                 ": its removal will count as deletion of every profile; update the agent's "
-                 "ClusterRole",
+                 ": what is deleted stays loaded until it may; update the agent's ClusterRole",
                  "err", error_message(err));
-    deletions->warned = true;
-    return DELETION_MEANT;
+        deletions->warned = true;
+    }
+    return DELETION_ASKING;
 }
 
 static void on_answer(void *userdata, struct kube_object *definition, const struct error *err)
@@ -128,8 +129,13 @@ static void on_answer(void *userdata, struct kube_object *definition, const stru
         else
             deletions->decided(deletions->userdata, object);
     }
-    if (unknown || more)
-        ask_after(deletions, unknown ? RETRY_MS : 0);
+    if (unknown)
+        ask_after(deletions, deletions->retry_ms);
+    else if (more)
+        ask_after(deletions, 0);
+    deletions->retry_ms = !unknown                             ? RETRY_MS
+                          : deletions->retry_ms < RETRY_MAX_MS ? deletions->retry_ms * 2
+                                                               : RETRY_MAX_MS;
 }
 
 static void ask(void *userdata)
@@ -163,6 +169,7 @@ struct deletions *deletions_new(struct kube_client *client, const struct kube_re
     deletions->resource = resource;
     deletions->decided = decided;
     deletions->userdata = userdata;
+    deletions->retry_ms = RETRY_MS;
     deletions->entries = map_new(entry_free);
     deletions->timer = loop_timer_new(kube_client_loop(client), ask, deletions);
     return deletions;

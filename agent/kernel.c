@@ -247,12 +247,13 @@ static bool is_foreign(const struct kernel *kernel)
            !(kernel->running && kernel->revision == kernel->expected + 1);
 }
 
-/* Others' changes during a write are told from it at its end. */
+/* Others' changes during a write are told from it at its end. One that was given up is as
+ * another's: whoever asked for it no longer reckons with it. */
 static void account(struct kernel *kernel, const struct write_job *job)
 {
     uint64_t before = kernel->revision;
 
-    kernel->expected += job->changed;
+    kernel->expected += job->changed && job->fn;
     if (!kernel->revision_poll || take_revision(kernel) < 0)
         return;
     if (kernel->revision != before || is_foreign(kernel))

@@ -87,7 +87,8 @@ static int take_previous(struct policy_profile *profile, const char *revision, c
     memcpy(profile->target, profile->revision, sizeof(profile->target));
     memcpy(profile->revision, previous->revision, sizeof(profile->revision));
     profile->mode = previous->mode;
-    profile->allow_host_attachment = previous->allow_host_attachment;
+    /* Whoever writes the revisions cannot allow what the object does not. */
+    profile->allow_host_attachment &= previous->allow_host_attachment;
     free(profile->text);
     profile->text = TAKE_PTR(previous->text);
     profile->text_len = previous->text_len;

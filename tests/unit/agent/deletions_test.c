@@ -115,6 +115,15 @@ Test(deletions, no_answer_decides_nothing)
     cr_assert_eq(decisions, 1);
 }
 
+/* As servers answer that have just started. */
+Test(deletions, a_refusal_decides_nothing)
+{
+    deletions_ask(deletions, "web", created_at("2021-01-01T00:00:00Z"), true);
+    reply_failure(expect(DEFINITION), 403, "Forbidden");
+    reply_failure(expect(DEFINITION), 404, "NotFound");
+    expect_verdict(DELETION_NOT_MEANT);
+}
+
 /* The first list comes from a cache that may be behind. */
 Test(deletions, absence_from_a_list_is_confirmed_by_a_consistent_read)
 {

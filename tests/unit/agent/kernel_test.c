@@ -358,6 +358,30 @@ Test(kernel, own_writes_are_told_from_those_of_others)
     cr_assert(foreign, "one of the two is not ours");
 }
 
+Test(kernel, what_a_write_does_after_it_was_given_up_is_told_as_anothers)
+{
+    _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(100);
+    _cleanup_free_ char *path = path_of("fs/revision"), *replace = path_of("fs/.replace");
+    struct outcome load = {0};
+    int changes = 0;
+
+    make_fifo("fs/revision");
+    make_fifo("fs/.replace");
+    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    kernel_load(kernel, "x", 1, record, &load);
+    run_until(&load.calls);
+    cr_assert_eq(load.err.code, -ETIMEDOUT);
+    error_done(&load.err);
+
+    _cleanup_close_ int reader = open(replace, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "2\n", 2), 0);
+    while (kernel_stuck(kernel))
+        uv_run(&loop, UV_RUN_ONCE);
+    cr_assert(foreign);
+}
+
 Test(kernel, a_change_that_comes_just_before_all_is_read_back_is_told_no_less)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
