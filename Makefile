@@ -327,7 +327,7 @@ DEPS := gcc make git ccache pkg-config libcurl4-openssl-dev libcjson-dev libyaml
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev libcriterion-dev \
 	clang clang-format libclang-rt-dev apparmor apparmor-profiles apparmor-profiles-extra \
 	qemu-system-x86 qemu-utils busybox-static cpio kmod e2fsprogs jq ca-certificates \
-	patch patchelf debian-archive-keyring xz-utils zstd
+	patch patchelf debian-archive-keyring xz-utils zstd curl openssl
 # The programs and their images alone: no tests, no demo.
 BUILD_DEPS := gcc make git pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libapparmor-dev \
 	libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libssl-dev apparmor jq
