@@ -178,16 +178,53 @@ bool proc_is_dead(int task)
     return proc_stat_is_dead(&stat);
 }
 
-/* "runc:[2:INIT]"; crun and youki go by their own names until they exec. */
+/*
+ * runc's and youki's inits name themselves: "runc:[2:INIT]". crun's is called as its program is,
+ * which is often a copy in memory.
+ */
+static bool is_init_name(const char *name)
+{
+    static const char *const prefixes[] = {"runc:[", "crun", "krun", "youki", "memfd:crun"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_number(const char *line)
+{
+    size_t digits = strspn(line, "0123456789");
+
+    return digits > 0 && strcmp(line + digits, "\n") == 0;
+}
+
+/*
+ * By the first word of its command line, which anybody may read, unlike the link to its program:
+ * that asks for the right to trace. What is too long or cannot be read may be called anything.
+ */
+static bool may_be_called_as_init(int task)
+{
+    _cleanup_buf_ struct buf line = BUF_INIT(PROC_TEXT_MAX);
+    int r = fs_read(task, "cmdline", &line, NULL);
+
+    if (r < 0)
+        return !proc_is_gone(r);
+    const char *word = buf_string(&line), *slash = strrchr(word, '/');
+    return is_init_name(slash ? slash + 1 : word);
+}
+
+/*
+ * A program that is begun from a descriptor, as crun begins its copy, has the descriptor's number
+ * as its name, but for kernels since 6.14 and later releases of older series.
+ */
 bool proc_is_runtime_init(int task)
 {
-    static const char *const prefixes[] = {"runc:[", "crun", "youki"};
     _cleanup_buf_ struct buf comm = BUF_INIT(64);
 
     if (fs_read(task, "comm", &comm, NULL) < 0)
         return false;
-    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-        if (strncmp(buf_string(&comm), prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return false;
+    if (is_number(buf_string(&comm)))
+        return may_be_called_as_init(task);
+    return is_init_name(buf_string(&comm));
 }

@@ -54,7 +54,8 @@ bool proc_stat_is_dead(const struct proc_stat *stat);
 /* The same, or gone. */
 bool proc_is_dead(int task);
 /*
- * By its name it is what a container runtime begins a container or an exec with: unconfined until
- * it becomes the container's program. Any program can give itself the name.
+ * By its name, or its command line where the name is a number, it is what a container runtime
+ * begins a container or an exec with: unconfined until it becomes the container's program. Any
+ * program can give itself either.
  */
 bool proc_is_runtime_init(int task);

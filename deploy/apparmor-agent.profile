@@ -57,11 +57,12 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   @{host}var/{,cache/} r,
   @{host}var/cache/apparmor-operator/{,**} rw,
   # … and who runs under it. That asks for the right to trace whoever is looked at, and does without: another
-  # profile's refusal would be a denial of that one's. See agent/nobody.h.
+  # profile's refusal would be a denial of that one's. See agent/nobody.h. Command lines are read of tasks that
+  # have a number as name, as crun's may have.
   deny capability sys_ptrace,
   @{proc}/{,loadavg} r,
   @{proc}/[1-9]*/{,task/,task/[1-9]*/} r,
-  @{proc}/[1-9]*/{,task/[1-9]*/}{cgroup,comm,stat,status} r,
+  @{proc}/[1-9]*/{,task/[1-9]*/}{cgroup,cmdline,comm,stat,status} r,
   @{proc}/[1-9]*/{,task/[1-9]*/}attr/{,apparmor/} r,
   @{proc}/[1-9]*/{,task/[1-9]*/}attr/{,apparmor/}{current,exec,prev} r,
 

@@ -194,11 +194,12 @@ test_delete_waits_for_a_process_that_changes_hats_and_is_done_when_it_has_moved_
 }
 
 # What a runtime's init is before it becomes the container's program: unconfined, with the profile in its attr/exec.
-test_delete_waits_for_a_container_that_was_created_and_not_started() {
+# delete_waits_for_init COMM
+delete_waits_for_init() {
     apply_profile e2e-created <<<'profile e2e-created { file, }'
     k wait --for=condition=Ready --timeout=60s aap/e2e-created
-    in_node node-1 cp /bin/busybox '/tmp/runc:[2:INIT]'
-    shell_on node-1 sh -c 'exec -a sh "/tmp/runc:[2:INIT]"'
+    in_node node-1 cp /bin/busybox "/tmp/$1"
+    shell_on node-1 sh -c "exec -a sh '/tmp/$1'"
     shell_says 'echo "exec e2e-created" >/proc/self/attr/exec && echo said' said
     k delete aap e2e-created --wait=false
     eventually 20 'the entry says who uses it' node_entry_reason_is node-1 e2e-created InUse
@@ -208,6 +209,14 @@ test_delete_waits_for_a_container_that_was_created_and_not_started() {
     in_kernel node-1 e2e-created || fail 'removed before the container was started'
     end_shell
     eventually 30 'removed after its end' not_in_kernel node-1 e2e-created
+}
+
+test_delete_waits_for_a_container_that_was_created_and_not_started() {
+    delete_waits_for_init 'runc:[2:INIT]'
+}
+
+test_delete_waits_for_a_container_that_crun_has_created_and_not_started() {
+    delete_waits_for_init memfd:crun_clon
 }
 
 # The file is what keeps the host's tools from removing the profile, and brings it back at boot.

@@ -153,10 +153,15 @@ Test(containers, what_is_about_to_start_is_marked)
 {
     put_task(200, 100, WEB, "runc:[2:INIT]", "unconfined\n");
     put_task(201, 100, WEB, "runc", "unconfined\n");
+    put_task(202, 100, WEB, "memfd:crun_clon", "unconfined\n");
+    put_task(203, 100, WEB, "3", "unconfined\n");
+    put(203, "cmdline", "/usr/bin/crun");
     _cleanup_(containers_freep) struct containers *found = read_all();
 
     cr_assert(find(found, 200)->starting);
     cr_assert_not(find(found, 201)->starting);
+    cr_assert(find(found, 202)->starting);
+    cr_assert(find(found, 203)->starting);
 }
 
 Test(containers, a_parent_outside_the_reader_s_process_namespace_is_outside)

@@ -142,6 +142,67 @@ Test(tasks_scan, crun_and_youki_count_as_runc_does)
     cr_assert_not(scan("p").used);
 }
 
+/* What crun 1.8.1 and 1.21 are between create and start. */
+Test(tasks_scan, crun_s_copy_in_memory_counts_under_its_name)
+{
+    put_task(10, 10, 'S', "memfd:crun_clon", "unconfined\n");
+    struct tasks_use use = scan("p");
+    cr_assert(use.starting);
+    cr_assert_eq(use.pid, 10);
+    put_task(10, 10, 'S', "memfd:other", "unconfined\n");
+    cr_assert_not(scan("p").used);
+}
+
+static void put_command_line(int pid, const char *first)
+{
+    _cleanup_buf_ struct buf line = BUF_INIT(200000);
+    _cleanup_free_ char *path = xasprintf("%s/%d/task/%d/cmdline", proc, pid, pid);
+
+    cr_assert_eq(buf_add(&line, first, strlen(first) + 1), 0);
+    cr_assert_eq(buf_add(&line, "--root\0/run/crun\0create\0", 25), 0);
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, line.data, line.len, 0644, NULL), 0);
+}
+
+Test(tasks_scan, crun_s_copy_counts_where_it_has_a_descriptor_s_number_as_name)
+{
+    put_task(10, 10, 'S', "3", "unconfined\n");
+    cr_assert_not(scan("p").used, "the task has gone meanwhile");
+    put_command_line(10, "/usr/bin/crun");
+    cr_assert(scan("p").starting);
+    put_task(10, 10, 'S', "12", "unconfined\n");
+    put_command_line(10, "crun");
+    cr_assert(scan("p").starting);
+    put_command_line(10, "/usr/libexec/crio/crun");
+    cr_assert(scan("p").starting);
+    put_command_line(10, "/usr/bin/krun");
+    cr_assert(scan("p").starting);
+}
+
+Test(tasks_scan, a_number_as_name_is_nothing_by_itself)
+{
+    put_task(10, 10, 'S', "3", "unconfined\n");
+    put_command_line(10, "/opt/crun/server");
+    cr_assert_not(scan("p").used);
+    put_command_line(10, "");
+    cr_assert_not(scan("p").used);
+    put(10, 10, "cmdline", "");
+    cr_assert_not(scan("p").used, "as a task of the kernel");
+    put_task(10, 10, 'S', "3d", "unconfined\n");
+    put_command_line(10, "/usr/bin/crun");
+    cr_assert_not(scan("p").used);
+    put_task(10, 10, 'Z', "3", "unconfined\n");
+    cr_assert_not(scan("p").used);
+}
+
+Test(tasks_scan, a_command_line_that_cannot_be_read_may_be_crun_s)
+{
+    _cleanup_free_ char *path = xasprintf("%s/10/task/10/cmdline", proc);
+
+    put_task(10, 10, 'S', "3", "unconfined\n");
+    cr_assert_eq(mkdir(path, 0755), 0);
+    cr_assert(scan("p").starting);
+}
+
 Test(tasks_scan, a_pending_exec_counts_where_the_kernel_shows_it)
 {
     put_task(10, 10, 'S', "anything", "unconfined\n");
