@@ -30,8 +30,8 @@
 
 #define API_QPS 50
 #define API_BURST 100
-/* Address space of a compiler: beside it the program has to fit into the pod's limit, as the kernel
- * ends all of a container that is out of memory. */
+/* Address space of all compilers together: beside it the program has to fit into the pod's limit,
+ * as the kernel ends all of a container that is out of memory. */
 #define COMPILER_MEMORY ((size_t) 384 * 1024 * 1024)
 /* For Events that wait when the program ends. */
 #define FLUSH_MS 3000

@@ -2,13 +2,23 @@
 #include "lib/compile/builder.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/param.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
+#include "lib/base/memory_limit.h"
 
 /* How often a missing compiler is looked for, at most. */
 #define COMPILER_RETRY_MS 10000
+
+#define MIB ((size_t) 1024 * 1024)
+#define BUDGET_MAX (512 * MIB)
+/* What the program itself may need of its container. */
+#define RESERVE (128 * MIB)
+/* Twice what common policies need with what they include; the parser's libraries count, too. */
+#define SHARE_MIN (64 * MIB)
 
 struct build {
     struct builder *builder;
@@ -19,6 +29,8 @@ struct build {
     bool urgent;
     struct compile_options options;
     struct compilation *compilation; /* NULL while it waits */
+    bool aside;                      /* it runs with the memory that repairs have */
+    size_t memory;                   /* that it runs with; while it waits: that was not enough */
     uint64_t started_ms;
 };
 
@@ -28,8 +40,11 @@ struct builder {
     struct compiler *compiler;
     struct error unavailable;
     uint64_t looked_ms;
-    struct build *first; /* waiting */
-    unsigned active;
+    struct build *first;  /* waiting */
+    size_t memory, taken; /* for all together, but the one that is aside */
+    size_t share;         /* of one that is not known to need more */
+    size_t memory_aside;
+    bool aside_taken;
     uint64_t pace_ms;
     struct loop_timer *kick;
 };
@@ -58,22 +73,72 @@ const char *builder_compiler_id(struct builder *builder)
     return compiler ? compiler_id(compiler) : "";
 }
 
-/* One that is urgent at least always finds a place. */
-static bool has_place(const struct builder *builder)
-{
-    const struct build *first = builder->first;
+/* --- whose turn it is --- */
 
-    return first && builder->active < builder->options.parallel + (first->urgent ? 1 : 0);
+/* What its share was too little for runs with all, and so alone. */
+static size_t needs(const struct builder *builder, const struct build *build)
+{
+    return build->memory < builder->share ? builder->share : builder->memory;
 }
 
-static struct build *take_first(struct builder *builder)
+static bool may_go_aside(const struct builder *builder, const struct build *build)
 {
-    struct build *build = builder->first;
-
-    if (build)
-        builder->first = build->next;
-    return build;
+    return build->urgent && build->memory == 0 && !builder->aside_taken;
 }
+
+/* The first that finds a place. One that has to wait is overtaken by nothing but what goes aside,
+ * so that it gets all of the memory some time. */
+static struct build *take_next(struct builder *builder)
+{
+    size_t left = builder->memory - builder->taken;
+
+    for (struct build **place = &builder->first; *place; place = &(*place)->next) {
+        struct build *build = *place;
+        size_t memory = needs(builder, build);
+
+        build->aside = memory > left;
+        if (!build->aside || may_go_aside(builder, build)) {
+            build->memory = build->aside ? builder->memory_aside : memory;
+            *place = build->next;
+            return build;
+        }
+        left = 0;
+    }
+    return NULL;
+}
+
+static void take_place(struct build *build)
+{
+    if (build->aside)
+        build->builder->aside_taken = true;
+    else
+        build->builder->taken += build->memory;
+}
+
+static void enqueue(struct build *build)
+{
+    struct build **place = &build->builder->first;
+
+    while (*place && !(build->urgent && !(*place)->urgent))
+        place = &(*place)->next;
+    build->next = *place;
+    *place = build;
+    loop_timer_start(build->builder->kick, 0);
+}
+
+static void leave_place(struct build *build)
+{
+    struct builder *builder = build->builder;
+
+    if (build->aside)
+        builder->aside_taken = false;
+    else
+        builder->taken -= build->memory;
+    build->compilation = NULL;
+    loop_timer_start(builder->kick, 0);
+}
+
+/* --- running --- */
 
 static void observe(struct builder *builder, const struct build *build, bool success)
 {
@@ -84,23 +149,33 @@ static void observe(struct builder *builder, const struct build *build, bool suc
         builder->options.observe(builder->options.userdata, success, (double) took_ms / 1000);
 }
 
+static bool wants_more_memory(const struct build *build, const struct error *err)
+{
+    return err->code == -ENOMEM && strcmp(error_reason(err, ""), "CompileResources") == 0 &&
+           build->memory < build->builder->memory;
+}
+
 static void compiled(void *userdata, struct compiled *result, const struct error *err)
 {
     struct build *build = userdata;
     struct builder *builder = build->builder;
 
-    builder->active--;
+    leave_place(build);
+    if (!result && wants_more_memory(build, err)) {
+        enqueue(build);
+        return;
+    }
     if (!result || !result->cached)
         observe(builder, build, result != NULL);
-    loop_timer_start(builder->kick, 0);
     build->fn(build->userdata, result, err);
     free(build);
 }
 
 static void begin(struct builder *builder, struct build *build)
 {
+    take_place(build);
     build->started_ms = clock_monotonic_ms();
-    builder->active++;
+    build->options.memory_max = build->memory;
     build->compilation =
         compiler_run_with(builder->compiler, build->profile, &build->options, compiled, build);
 }
@@ -118,16 +193,39 @@ static void refuse(struct builder *builder, struct build *build)
 static void kick(void *userdata)
 {
     struct builder *builder = userdata;
+    struct build *build;
 
     look_for_compiler(builder);
-    while (has_place(builder)) {
-        struct build *build = take_first(builder);
-
+    while ((build = take_next(builder))) {
         if (builder->compiler)
             begin(builder, build);
         else
             refuse(builder, build);
     }
+}
+
+/* --- life --- */
+
+/* Half of a container that is small, as no part of that is enough for anything else. */
+static size_t find_budget(void)
+{
+    uint64_t limit = memory_limit_read("/sys/fs/cgroup");
+
+    if (limit >= BUDGET_MAX + RESERVE)
+        return BUDGET_MAX;
+    return (size_t) (limit > 2 * RESERVE ? limit - RESERVE : limit / 2);
+}
+
+static void divide_memory(struct builder *builder)
+{
+    struct builder_options *options = &builder->options;
+    size_t budget = options->compiler.memory_max;
+
+    builder->memory_aside = MIN(budget / 4, SHARE_MIN);
+    builder->memory = budget - builder->memory_aside;
+    options->compiler.memory_max = builder->memory;
+    size_t most = MAX(builder->memory / SHARE_MIN, 1);
+    builder->share = builder->memory / MIN(options->parallel, most);
 }
 
 struct builder *builder_new(uv_loop_t *loop, const struct builder_options *options)
@@ -138,6 +236,9 @@ struct builder *builder_new(uv_loop_t *loop, const struct builder_options *optio
     builder->options = *options;
     if (builder->options.parallel == 0)
         builder->options.parallel = uv_available_parallelism();
+    if (builder->options.compiler.memory_max == 0)
+        builder->options.compiler.memory_max = find_budget();
+    divide_memory(builder);
     builder->kick = loop_timer_new(loop, kick, builder);
     return builder;
 }
@@ -148,8 +249,10 @@ void builder_free(struct builder *builder)
 
     if (!builder)
         return;
-    while ((build = take_first(builder)))
+    while ((build = builder->first)) {
+        builder->first = build->next;
         free(build);
+    }
     loop_timer_free(builder->kick);
     compiler_free(builder->compiler);
     error_done(&builder->unavailable);
@@ -174,7 +277,6 @@ struct build *builder_start_with(struct builder *builder, const struct policy_pr
                                  void *userdata)
 {
     struct build *build = xcalloc(1, sizeof(*build));
-    struct build **place = &builder->first;
 
     build->builder = builder;
     build->profile = profile;
@@ -182,11 +284,7 @@ struct build *builder_start_with(struct builder *builder, const struct policy_pr
     build->userdata = userdata;
     build->urgent = urgent;
     build->options = *options;
-    while (*place && !(urgent && !(*place)->urgent))
-        place = &(*place)->next;
-    build->next = *place;
-    *place = build;
-    loop_timer_start(builder->kick, 0);
+    enqueue(build);
     return build;
 }
 
@@ -201,8 +299,7 @@ void build_cancel(struct build *build)
         return;
     if (build->compilation) {
         compilation_cancel(build->compilation);
-        build->builder->active--;
-        loop_timer_start(build->builder->kick, 0);
+        leave_place(build);
     } else {
         for (struct build **place = &build->builder->first; *place; place = &(*place)->next) {
             if (*place == build) {

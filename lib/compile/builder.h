@@ -12,6 +12,9 @@
  * the node's processors nor its memory. Repairs go before what is new, and need not wait for it to
  * end: a text that takes a minute keeps no lost profile waiting. Looks for the compiler again while
  * there is none.
+ *
+ * All that run have one budget of memory: each begins with a share of it, and what needs more runs
+ * again when nothing else does but a repair, which always has a small part of the budget to itself.
  */
 struct builder;
 struct build;
@@ -20,9 +23,11 @@ struct build;
 typedef void (*build_observe_fn)(void *userdata, bool success, double seconds);
 
 struct builder_options {
-    struct compiler_options compiler; /* strings are borrowed for the builder's life */
-    unsigned parallel;                /* 0: one per processor */
-    build_observe_fn observe;         /* may be NULL */
+    /* Strings are borrowed for the builder's life. memory_max is the budget; 0: 512 MiB, or less
+     * where the container's limit leaves less beside the program. */
+    struct compiler_options compiler;
+    unsigned parallel;        /* at most; 0: one per processor */
+    build_observe_fn observe; /* may be NULL */
     void *userdata;
 };
 

@@ -417,6 +417,8 @@ static void take_parser(struct compilation *compilation, const struct compile_op
         parser->features = options->features;
     if (options->deadline_ms > 0)
         parser->deadline_ms = options->deadline_ms;
+    if (options->memory_max > 0)
+        parser->memory_max = options->memory_max;
 }
 
 static void begin(struct compilation *compilation, const struct compile_options *options)

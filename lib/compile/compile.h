@@ -60,6 +60,7 @@ struct compile_options {
     struct features *features; /* compiled for these instead of the compiler's own, as long as the
                                   caller has a reference; nothing is kept of it then */
     uint64_t deadline_ms;      /* of each parser run; 0: the compiler's */
+    size_t memory_max;         /* of each parser run; 0: the compiler's */
 };
 struct compilation *compiler_run_with(struct compiler *compiler,
                                       const struct policy_profile *profile,

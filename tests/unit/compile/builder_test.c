@@ -2,7 +2,13 @@
 #include "lib/compile/builder.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
@@ -71,6 +77,18 @@ static struct policy_profile *endless(const char *name)
     return profile_of(name, buf_take(&text));
 }
 
+/* Needs more than a share of BUDGET, and less than all of it. */
+static struct policy_profile *large(const char *name)
+{
+    struct buf text = BUF_INIT(256 * 1024);
+
+    buf_addf(&text, "profile %s {\n", name);
+    for (int i = 0; i < 1000; i++)
+        buf_addf(&text, "/srv/app%d/** rw,\n", i);
+    buf_add_string(&text, "}\n");
+    return profile_of(name, buf_take(&text));
+}
+
 static void ended(void *userdata, struct compiled *compiled, _unused_ const struct error *err)
 {
     const struct policy_profile *profile = userdata;
@@ -133,4 +151,180 @@ Test(builder, what_is_cancelled_is_not_heard_of)
     builder_start(builder, m, false, ended, m);
     build_cancel(waiting);
     run_until("m");
+}
+
+/* --- memory --- */
+
+#define MIB ((size_t) 1024 * 1024)
+/* Of which repairs have 48 to themselves, and each of two others 72. */
+#define BUDGET (192 * MIB)
+
+static size_t most_together, most_of_one; /* of the limits of compilers that were seen */
+static unsigned most_at_once;
+static pid_t largest; /* which has most_of_one */
+static char errors[512];
+
+static size_t limit_of(unsigned pid)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/%u/limits", pid);
+    FILE *file = fopen(path, "re");
+    char line[256];
+    size_t limit = 0;
+
+    while (file && fgets(line, sizeof(line), file))
+        if (strncmp(line, "Max address space", strlen("Max address space")) == 0)
+            limit = strtoull(line + strlen("Max address space"), NULL, 10);
+    if (file)
+        fclose(file);
+    return limit;
+}
+
+/* Those of all compilers that run now. One that has ended and is not reaped counts, too. */
+static void look_at_limits(void)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", getpid());
+    FILE *file = fopen(path, "re");
+    size_t together = 0;
+    unsigned pid, at_once = 0;
+
+    cr_assert_not_null(file);
+    while (fscanf(file, "%u", &pid) == 1) {
+        size_t limit = limit_of(pid);
+        together += limit;
+        at_once++;
+        if (limit > most_of_one) {
+            most_of_one = limit;
+            largest = (pid_t) pid;
+        }
+    }
+    fclose(file);
+    most_together = MAX(most_together, together);
+    most_at_once = MAX(most_at_once, at_once);
+    cr_assert_leq(together, BUDGET, "%zu MiB", together / MIB);
+}
+
+static void ended_somehow(void *userdata, struct compiled *compiled, const struct error *err)
+{
+    const struct policy_profile *profile = userdata;
+    size_t len = strlen(finished);
+
+    if (!compiled)
+        snprintf(errors + strlen(errors), sizeof(errors) - strlen(errors), "%s: %s: %s\n",
+                 profile->name, error_reason(err, ""), error_message(err));
+    compiled_free(compiled);
+    finished[len] = profile->name[0];
+    finished[len + 1] = '\0';
+}
+
+static void run_until_count(size_t count_ended)
+{
+    while (strlen(finished) < count_ended) {
+        uv_run(&loop, UV_RUN_ONCE);
+        look_at_limits();
+    }
+}
+
+static void setup_budget(void)
+{
+    struct builder_options options = {
+        .compiler = {.features = FEATURES, .memory_max = BUDGET},
+        .parallel = 2,
+    };
+
+    alloc_init();
+    uv_loop_init(&loop);
+    builder = builder_new(&loop, &options);
+    cr_assert_not_null(builder_compiler(builder));
+}
+
+TestSuite(builder_memory, .init = setup_budget, .fini = teardown, .timeout = 60);
+
+Test(builder_memory, hogs_never_have_more_than_the_budget_together_and_go_last)
+{
+    _cleanup_(policy_profile_freep) struct policy_profile *e = endless("e"), *f = endless("f"),
+                                                          *n = quick("n");
+
+    builder_start(builder, e, false, ended_somehow, e);
+    builder_start(builder, f, false, ended_somehow, f);
+    builder_start(builder, n, false, ended_somehow, n);
+    run_until_count(3);
+    cr_assert_eq(finished[0], 'n', "%s", finished);
+    /* They did run at once, and each alone after that. */
+    cr_assert_eq(most_at_once, 2);
+    cr_assert_eq(most_together, 144 * MIB, "%zu MiB", most_together / MIB);
+    cr_assert_eq(most_of_one, 144 * MIB, "%zu MiB", most_of_one / MIB);
+    cr_assert_not_null(strstr(errors, "e: CompileResources: the compiler needs more than 144 MiB"),
+                       "%s", errors);
+    cr_assert_not_null(strstr(errors, "f: CompileResources: the compiler needs more than 144 MiB"),
+                       "%s", errors);
+}
+
+Test(builder_memory, what_needs_more_than_its_share_gets_it)
+{
+    _cleanup_(policy_profile_freep) struct policy_profile *l = large("l"), *m = large("m");
+
+    builder_start(builder, l, false, ended_somehow, l);
+    builder_start(builder, m, true, ended_somehow, m);
+    run_until_count(2);
+    cr_assert_str_empty(errors);
+    cr_assert_eq(most_of_one, 144 * MIB, "%zu MiB", most_of_one / MIB);
+}
+
+/* False when it has ended by then. */
+static bool stop_largest(void)
+{
+    siginfo_t info = {0};
+
+    return kill(largest, SIGSTOP) == 0 &&
+           waitid(P_PID, (id_t) largest, &info, WSTOPPED | WEXITED | WNOWAIT) == 0 &&
+           info.si_code == CLD_STOPPED;
+}
+
+static pid_t stop_one_with(size_t limit)
+{
+    do {
+        most_of_one = 0;
+        uv_run(&loop, UV_RUN_ONCE);
+        look_at_limits();
+    } while (most_of_one < limit || !stop_largest());
+    return largest;
+}
+
+Test(builder_memory, a_repair_does_not_wait_for_one_that_has_the_memory)
+{
+    _cleanup_(policy_profile_freep) struct policy_profile *e = endless("e"), *n = quick("n"),
+                                                          *r = quick("r");
+
+    builder_start(builder, e, false, ended_somehow, e);
+    pid_t stopped = stop_one_with(144 * MIB);
+    builder_start(builder, n, false, ended_somehow, n);
+    builder_start(builder, r, true, ended_somehow, r);
+    run_until_count(1);
+    cr_assert_eq(kill(stopped, SIGCONT), 0);
+    run_until_count(3);
+    cr_assert_str_eq(finished, "ren");
+    cr_assert_eq(most_together, BUDGET);
+}
+
+Test(builder_memory, what_waits_for_all_of_it_is_not_overtaken)
+{
+    _cleanup_(policy_profile_freep) struct policy_profile *e = endless("e"), *l = large("l"),
+                                                          *n = quick("n");
+    struct build *waits, *late;
+
+    builder_start(builder, e, false, ended_somehow, e);
+    pid_t stopped = stop_one_with(72 * MIB);
+    waits = builder_start(builder, l, false, ended_somehow, l);
+    while (build_is_waiting(waits))
+        uv_run(&loop, UV_RUN_ONCE);
+    while (!build_is_waiting(waits))
+        uv_run(&loop, UV_RUN_ONCE);
+    /* For this there is a share. */
+    late = builder_start(builder, n, false, ended_somehow, n);
+    for (int i = 0; i < 5; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    cr_assert(build_is_waiting(late));
+    cr_assert_eq(kill(stopped, SIGCONT), 0);
+    run_until_count(3);
+    cr_assert_str_eq(finished, "lne");
 }
