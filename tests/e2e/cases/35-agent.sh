@@ -39,9 +39,9 @@ test_a_restart_while_a_profile_drains_sets_no_label() {
     agent_start node-1
     eventually 30 'the agent is ready' agent_ready node-1
     eventually 20 'the node still says why it stays' node_entry_reason_is node-1 e2e-leaving InUse
-    # Who is in the way may be told anew, once.
+    # Who is in the way may be told anew; where looking takes long, after that it is looked for.
     writes=$(($(agent_writes node-1) - writes))
-    [ "$writes" -le 1 ] || fail "$writes API writes of the restart"
+    [ "$writes" -le 2 ] || fail "$writes API writes of the restart"
     expect_equal 'label writes of the restart' "$labels" "$(agent_writes node-1 nodes)"
     no_label node-1 profile-e2e-leaving || fail 'labelled while it drains'
     expect_equal 'reason' InUse "$(node_entry node-1 e2e-leaving .reason)"
