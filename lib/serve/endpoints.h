@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "lib/base/error.h"
+#include "lib/base/options.h"
 #include "lib/serve/health.h"
 
 /*
@@ -25,18 +26,30 @@ struct endpoints_flags {
 #define ENDPOINTS_LISTEN_HELP                                                                     \
     "Serves /healthz and /readyz, and /metrics unless it has a place of its own; an empty value " \
     "turns it off."
-#define ENDPOINTS_METRICS_LISTEN_HELP \
-    "Serves /metrics here, and not where the probes are; see --metrics-auth."
-#define ENDPOINTS_METRICS_AUTH_HELP                                                              \
-    "Who may read /metrics. kubernetes: over HTTPS, whoever sends a bearer token for which the " \
-    "API server says (TokenReview, SubjectAccessReview) that its owner may get the "             \
-    "nonResourceURL /metrics; goes with --metrics-listen. none: everybody. auto: none on a "     \
-    "loopback address, kubernetes elsewhere; without --metrics-listen, /metrics is served on "   \
-    "loopback alone."
-#define ENDPOINTS_METRICS_TLS_HELP                                                                 \
-    "Folder with tls.crt and tls.key for --metrics-listen, as a Secret that is mounted has; they " \
-    "are read again when they change. Without it, a certificate that nobody can verify is made "   \
-    "at the start."
+/* Rows of a program's table of options, for what `flags` has of these names. */
+#define ENDPOINTS_METRICS_OPTIONS(flags)                                                         \
+    {.name = "metrics-listen",                                                                   \
+     .type = OPTION_STRING,                                                                      \
+     .target = &(flags).metrics_listen,                                                          \
+     .argument = "ADDRESS:PORT",                                                                 \
+     .help = "Serves /metrics here, and not where the probes are; see --metrics-auth."},         \
+        {.name = "metrics-auth",                                                                 \
+         .type = OPTION_STRING,                                                                  \
+         .target = &(flags).metrics_auth,                                                        \
+         .argument = "HOW",                                                                      \
+         .default_text = "auto",                                                                 \
+         .help = "Who may read /metrics. kubernetes: over HTTPS, whoever sends a bearer token "  \
+                 "for which the API server says (TokenReview, SubjectAccessReview) that its "    \
+                 "owner may get the nonResourceURL /metrics; goes with --metrics-listen. none: " \
+                 "everybody. auto: none on a loopback address, kubernetes elsewhere; without "   \
+                 "--metrics-listen, /metrics is served on loopback alone."},                     \
+    {                                                                                            \
+        .name = "metrics-tls", .type = OPTION_STRING, .target = &(flags).metrics_tls,            \
+        .argument = "DIR",                                                                       \
+        .help = "Folder with tls.crt and tls.key for --metrics-listen, as a Secret that is "     \
+                "mounted has; they are read again when they change. Without it, a certificate "  \
+                "that nobody can verify is made at the start."                                   \
+    }
 
 /* -EINVAL names the flag. `*ret_authorises` (may be NULL): endpoints_new() needs an authoriser. */
 _must_check_ int endpoints_check(const struct endpoints_flags *flags, bool *ret_authorises,

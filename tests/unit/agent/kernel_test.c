@@ -299,6 +299,19 @@ static void count(void *userdata, bool is_foreign)
     uv_stop(&loop);
 }
 
+/* Revisions are written to it; 1 is the present one. The caller closes it. */
+static int watch_revisions(struct kernel *kernel, int *changes)
+{
+    _cleanup_free_ char *path = path_of("fs/revision");
+    int writer;
+
+    make_fifo("fs/revision");
+    writer = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
+    cr_assert_eq(kernel_watch(kernel, count, changes, NULL), 0);
+    return writer;
+}
+
 static void change(int fd, const char *revision, int *changes)
 {
     *changes = 0;
@@ -309,13 +322,9 @@ static void change(int fd, const char *revision, int *changes)
 Test(kernel, a_new_revision_is_noticed)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
-    _cleanup_free_ char *path = path_of("fs/revision");
     int changes = 0;
 
-    make_fifo("fs/revision");
-    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
-    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    _cleanup_close_ int writer = watch_revisions(kernel, &changes);
     uv_run(&loop, UV_RUN_NOWAIT);
     cr_assert_eq(changes, 0, "the present one is no change");
     cr_assert_eq(fs_write_all(writer, "2\n3\n", 4), 0);
@@ -330,14 +339,10 @@ Test(kernel, a_new_revision_is_noticed)
 Test(kernel, own_writes_are_told_from_those_of_others)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
-    _cleanup_free_ char *path = path_of("fs/revision");
     struct outcome load = {0};
     int changes = 0;
 
-    make_fifo("fs/revision");
-    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
-    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    _cleanup_close_ int writer = watch_revisions(kernel, &changes);
 
     kernel_load(kernel, "x", 1, record, &load);
     run_until(&load.calls);
@@ -361,15 +366,12 @@ Test(kernel, own_writes_are_told_from_those_of_others)
 Test(kernel, what_a_write_does_after_it_was_given_up_is_told_as_anothers)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(100);
-    _cleanup_free_ char *path = path_of("fs/revision"), *replace = path_of("fs/.replace");
+    _cleanup_free_ char *replace = path_of("fs/.replace");
     struct outcome load = {0};
     int changes = 0;
 
-    make_fifo("fs/revision");
     make_fifo("fs/.replace");
-    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
-    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    _cleanup_close_ int writer = watch_revisions(kernel, &changes);
     kernel_load(kernel, "x", 1, record, &load);
     run_until(&load.calls);
     cr_assert_eq(load.err.code, -ETIMEDOUT);
@@ -385,13 +387,9 @@ Test(kernel, what_a_write_does_after_it_was_given_up_is_told_as_anothers)
 Test(kernel, a_change_that_comes_just_before_all_is_read_back_is_told_no_less)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
-    _cleanup_free_ char *path = path_of("fs/revision");
     int changes = 0;
 
-    make_fifo("fs/revision");
-    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
-    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    _cleanup_close_ int writer = watch_revisions(kernel, &changes);
     cr_assert_eq(fs_write_all(writer, "2\n", 2), 0);
     kernel_settle(kernel);
     run_until(&changes);
@@ -401,15 +399,12 @@ Test(kernel, a_change_that_comes_just_before_all_is_read_back_is_told_no_less)
 Test(kernel, what_others_do_during_a_write_is_told_at_its_end)
 {
     _cleanup_(kernel_freep) struct kernel *kernel = open_kernel(0);
-    _cleanup_free_ char *path = path_of("fs/revision"), *replace = path_of("fs/.replace");
+    _cleanup_free_ char *replace = path_of("fs/.replace");
     struct outcome load = {0};
     int changes = 0;
 
-    make_fifo("fs/revision");
     make_fifo("fs/.replace");
-    _cleanup_close_ int writer = open(path, O_RDWR | O_CLOEXEC);
-    cr_assert_eq(fs_write_all(writer, "1\n", 2), 0);
-    cr_assert_eq(kernel_watch(kernel, count, &changes, NULL), 0);
+    _cleanup_close_ int writer = watch_revisions(kernel, &changes);
     kernel_load(kernel, "x", 1, record, &load);
     change(writer, "2\n", &changes);
     cr_assert_not(foreign, "it may be the write that runs");
