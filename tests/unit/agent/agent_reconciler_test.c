@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "tests/unit/agent/run_loop.h"
 
 /*
  * What a real cluster and a real kernel cannot be made to do on demand: a kernel that loses a
@@ -30,34 +31,10 @@
 #define TEXT "profile web { file, }\n"
 
 static char root[] = "/tmp/agent_reconciler_test.XXXXXX";
-static uv_loop_t loop;
 static struct host host;
 static struct agent_reconciler *reconciler;
 static bool label_there;
 static char *proc, *parser;
-static uint64_t ahead_ms;
-
-static uint64_t now_ms(_unused_ void *userdata)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return ahead_ms + (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
-static int64_t realtime_ms(_unused_ void *userdata)
-{
-    return 1700000000000;
-}
-
-static uint64_t random_bits(_unused_ void *userdata)
-{
-    return (uint64_t) random();
-}
-
-static const struct clock_source test_clock = {.monotonic_ms = now_ms,
-                                               .realtime_ms = realtime_ms,
-                                               .random = random_bits};
 
 /* --- folders --- */
 
@@ -340,23 +317,6 @@ static struct record *record(void)
 {
     return records_get(host.records, OBJECT);
 }
-
-static void on_tick(void *userdata)
-{
-    struct loop_timer **timer = userdata;
-
-    uv_stop(&loop);
-    loop_timer_start(*timer, 1);
-}
-
-#define RUN_UNTIL(condition)                                               \
-    do {                                                                   \
-        struct loop_timer *tick_ = loop_timer_new(&loop, on_tick, &tick_); \
-        loop_timer_start(tick_, 1);                                        \
-        while (!(condition))                                               \
-            uv_run(&loop, UV_RUN_DEFAULT);                                 \
-        loop_timer_free(tick_);                                            \
-    } while (0)
 
 static bool idle(void)
 {

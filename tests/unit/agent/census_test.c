@@ -14,31 +14,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "tests/unit/agent/run_loop.h"
 
 #define R1 "11111111111111111111111111111111"
 #define R2 "22222222222222222222222222222222"
 
 static char proc[] = "/tmp/census_test.XXXXXX";
-static uv_loop_t loop;
 static struct records *records;
 static struct census *census;
-static uint64_t ahead_ms;
 static size_t told;
-
-static uint64_t now_ms(_unused_ void *userdata)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return ahead_ms + (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
-static uint64_t random_bits(_unused_ void *userdata)
-{
-    return (uint64_t) random();
-}
-
-static const struct clock_source test_clock = {.monotonic_ms = now_ms, .random = random_bits};
 
 static void put(int pid, const char *file, const char *text)
 {

@@ -14,32 +14,16 @@
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "tests/unit/agent/run_loop.h"
 
 /* The kernel is a folder that looks like securityfs. */
 
 static char root[] = "/tmp/learnt_test.XXXXXX";
-static uv_loop_t loop;
 static struct kernel *kernel;
 static struct records *records;
 static struct learnt *learnt;
 static char *proc;
-static uint64_t ahead_ms;
 static size_t told_web, told_db;
-
-static uint64_t now_ms(_unused_ void *userdata)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return ahead_ms + (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
-static uint64_t random_bits(_unused_ void *userdata)
-{
-    return (uint64_t) random();
-}
-
-static const struct clock_source test_clock = {.monotonic_ms = now_ms, .random = random_bits};
 
 static char *path_of(const char *name)
 {
@@ -128,23 +112,6 @@ static void teardown(void)
 }
 
 TestSuite(learnt, .init = setup, .fini = teardown, .timeout = 60);
-
-static void on_tick(void *userdata)
-{
-    struct loop_timer **timer = userdata;
-
-    uv_stop(&loop);
-    loop_timer_start(*timer, 1);
-}
-
-#define RUN_UNTIL(condition)                                               \
-    do {                                                                   \
-        struct loop_timer *tick_ = loop_timer_new(&loop, on_tick, &tick_); \
-        loop_timer_start(tick_, 1);                                        \
-        while (!(condition))                                               \
-            uv_run(&loop, UV_RUN_DEFAULT);                                 \
-        loop_timer_free(tick_);                                            \
-    } while (0)
 
 static const struct tasks_use *use_of(const char *name)
 {
