@@ -54,22 +54,18 @@ labelled_count() {
     k get node node-1 -o json | jq '[.metadata.labels | keys[] | select(startswith("apparmor.io/profile-"))] | length'
 }
 all_there() { [ "$(loaded_count)" = "$1" ] && [ "$(labelled_count)" = "$1" ]; }
-# One watch of each for all of them: a kubectl that starts would take a core from what is measured.
-watches_start() {
+# One watch for all of them: a kubectl that starts would take a core from what is measured.
+watch_start() {
     exec {LABELS}< <(exec "$KUBECTL" get node node-1 --watch -o jsonpath='{.metadata.labels}{"\n"}')
-    WATCHES=("$!")
-    exec {STATES}< <(exec "$KUBECTL" get aan node-1 --watch \
-        -o jsonpath='{range .status.profiles[*]}{.name}={.state} {end}{"\n"}')
-    WATCHES+=("$!")
+    WATCH=$!
 }
-told() { # DESCRIPTOR TEXT: waits until a line of the watch has it
-    local line
-    while read -r -t 60 -u "$1" line; do
-        [[ $line != *"$2"* ]] || return 0
+labelled() {
+    local labels
+    while read -r -t 60 -u "$LABELS" labels; do
+        [[ $labels != *"\"apparmor.io/profile-$1\""* ]] || return 0
     done
-    fail "nothing tells of $2"
+    fail "node-1 has no label of $1"
 }
-visible() { told "$LABELS" "\"apparmor.io/profile-$1\"" && told "$STATES" "$1=Loaded "; }
 memory_kib() { in_node node-1 sh -c "awk '/^$1:/ { print \$2 }' /proc/\$(pidof apparmor-agent)/status"; }
 
 # percentile P: of the numbers on standard input, one a line.
@@ -136,13 +132,14 @@ bench_one_by_one() {
     by_hand >"$CLUSTER_DIR/by-hand"
     f=$(percentile 50 <"$CLUSTER_DIR/by-hand")
     watch_kernel
-    watches_start
+    watch_start
     for i in $(seq "$ONE_BY_ONE"); do
         policy "one-$i" | profile_manifest "one-$i" | k apply --server-side -f - >/dev/null
-        visible "one-$i"
+        labelled "one-$i"
+        eventually 30 "the status tells of one-$i" node_entry_is node-1 "one-$i" Loaded
     done
     eventually 30 'all are there' all_there "$ONE_BY_ONE"
-    kill "${WATCHES[@]}"
+    kill "$WATCH"
     offset=$(clock_offset)
     { kernel_moments "$offset"; written_moments; } >"$moments"
     follow C "$moments" >"$CLUSTER_DIR/one-by-one"
