@@ -28,6 +28,13 @@ static inline void attempt_succeeded(struct attempt *attempt)
     *attempt = (struct attempt){0};
 }
 
+static inline uint64_t attempt_wait_ms(const struct attempt *attempt)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+
+    return attempt->not_before_ms > now_ms ? attempt->not_before_ms - now_ms : 0;
+}
+
 static inline bool attempt_is_due(const struct attempt *attempt)
 {
     return clock_monotonic_ms() >= attempt->not_before_ms;

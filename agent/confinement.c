@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/policy/label.h"
+#include "lib/policy/owner.h"
 #include "lib/policy/pod_profile.h"
 
 #define RUNTIME_DEFAULT "RuntimeDefault"
@@ -27,15 +28,13 @@ const char *confinement_profile(const char *asked)
     return strncmp(asked, LOCALHOST, strlen(LOCALHOST)) == 0 ? asked + strlen(LOCALHOST) : NULL;
 }
 
-/* Of containerd and nerdctl, cri-dockerd, CRI-O; some have their version at the end. */
+/* Some have their version at the end. */
 static bool is_runtime_default(const char *label)
 {
-    static const char *const names[] = {"cri-containerd.apparmor.d", "docker-default",
-                                        "crio-default"};
     static const char *const versioned[] = {"crio-default-", "containers-default-"};
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (policy_label_uses(label, names[i]))
+    for (size_t i = 0; i < OWNER_RUNTIMES; i++)
+        if (policy_label_uses(label, owner_runtimes[i]))
             return true;
     for (size_t i = 0; i < ARRAY_SIZE(versioned); i++)
         if (strncmp(label, versioned[i], strlen(versioned[i])) == 0 &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/deletions.h"
 
+#include "agent/attempt.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -9,7 +10,6 @@
 
 #define DEFINITION "apparmorprofiles.apparmor.io"
 #define RETRY_MS 1000
-#define RETRY_MAX_MS 60000
 
 static const struct kube_resource definitions = {
     .group = "apiextensions.k8s.io",
@@ -36,7 +36,7 @@ struct deletions {
     struct map *entries;
     struct kube_request *request;
     struct loop_timer *timer;
-    uint64_t retry_ms; /* after the next answer that decides nothing */
+    struct attempt attempt; /* to have it decided */
     bool warned;
 };
 
@@ -130,12 +130,11 @@ static void on_answer(void *userdata, struct kube_object *definition, const stru
             deletions->decided(deletions->userdata, object);
     }
     if (unknown)
-        ask_after(deletions, deletions->retry_ms);
-    else if (more)
-        ask_after(deletions, 0);
-    deletions->retry_ms = !unknown                             ? RETRY_MS
-                          : deletions->retry_ms < RETRY_MAX_MS ? deletions->retry_ms * 2
-                                                               : RETRY_MAX_MS;
+        attempt_failed(&deletions->attempt);
+    else
+        attempt_succeeded(&deletions->attempt);
+    if (unknown || more)
+        ask_after(deletions, attempt_wait_ms(&deletions->attempt));
 }
 
 static void ask(void *userdata)
@@ -169,7 +168,6 @@ struct deletions *deletions_new(struct kube_client *client, const struct kube_re
     deletions->resource = resource;
     deletions->decided = decided;
     deletions->userdata = userdata;
-    deletions->retry_ms = RETRY_MS;
     deletions->entries = map_new(entry_free);
     deletions->timer = loop_timer_new(kube_client_loop(client), ask, deletions);
     return deletions;

@@ -38,7 +38,7 @@ static void settled(struct features_publisher *publisher)
 static void again(struct features_publisher *publisher)
 {
     attempt_failed(&publisher->attempt);
-    loop_timer_start(publisher->timer, publisher->attempt.not_before_ms - clock_monotonic_ms());
+    loop_timer_start(publisher->timer, attempt_wait_ms(&publisher->attempt));
 }
 
 static void failed(struct features_publisher *publisher, const char *what, const struct error *err)

@@ -8,6 +8,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/text.h"
 #include "lib/policy/blob_name.h"
 #include "lib/policy/headers.h"
 
@@ -21,14 +22,10 @@ static bool is_skipped(const char *file)
         ".dpkg-new", ".dpkg-old", ".dpkg-dist", ".dpkg-bak", ".dpkg-remove", ".pacsave",
         ".pacnew",   ".rpmnew",   ".rpmsave",   ".orig",     ".rej",         "~",
     };
-    size_t len = strlen(file);
 
-    for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-        size_t ending = strlen(endings[i]);
-
-        if (len >= ending && strcmp(file + len - ending, endings[i]) == 0)
+    for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+        if (text_ends_with(file, endings[i]))
             return true;
-    }
     return file[0] == '.' || strcmp(file, "README") == 0 || blob_name_reserved(file);
 }
 

@@ -103,6 +103,11 @@ void ownership_names(const struct marker *marker, struct strv *ret)
             strv_add(ret, marker->profiles[i].name);
 }
 
+static bool is_foreign(const struct host *host, const char *name)
+{
+    return loaded_has(host->loaded, name) && !records_holder(host->records, name, NULL);
+}
+
 /* A child is what its parent is. */
 static enum owner_foreign foreign_of(const struct host *host, const char *name)
 {
@@ -110,7 +115,7 @@ static enum owner_foreign foreign_of(const struct host *host, const char *name)
     _cleanup_free_ char *top = child ? xstrndup(name, (size_t) (child - name)) : xstrdup(name);
     _cleanup_free_ char *attachment = NULL;
 
-    if (!loaded_has(host->loaded, name) || records_holder(host->records, name, NULL))
+    if (!is_foreign(host, name))
         return OWNER_FOREIGN_NONE;
     attachment = loaded_attachment(host->loaded, top);
     return owner_classify(top, attachment);
@@ -119,8 +124,7 @@ static enum owner_foreign foreign_of(const struct host *host, const char *name)
 void ownership_foreign(const struct host *host, const struct strv *names, struct strv *ret)
 {
     for (size_t i = 0; i < names->len; i++)
-        if (loaded_has(host->loaded, names->items[i]) &&
-            !records_holder(host->records, names->items[i], NULL))
+        if (is_foreign(host, names->items[i]))
             strv_add(ret, names->items[i]);
 }
 

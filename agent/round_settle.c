@@ -99,7 +99,7 @@ static void show_loaded(struct round *round)
     const struct source *source = round->reconciler->options.source;
     uint64_t kernel_ms = contested_ms(record), file_ms = file_contested_ms(record);
     uint64_t wait_ms = kernel_ms > file_ms ? kernel_ms : file_ms;
-    _cleanup_free_ char *file = other_file(round);
+    _cleanup_free_ char *file = NULL;
 
     if (!round->wanted && source->ops->synced(source))
         round_show(
@@ -112,7 +112,7 @@ static void show_loaded(struct round *round)
                    "keeps its revision until the rollout of the next comes to this node");
     else if (record->learnt.used)
         show_learnt(round);
-    else if (file)
+    else if ((file = other_file(round)))
         show_also_in_file(round, file);
     else
         round_show(round, PROFILE_LOADED, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/strv.h"
+#include "lib/base/text.h"
 
 #define FILE_SIZE_MAX (8 * 1024 * 1024)
 /* An editor's save is several events. */
@@ -48,17 +49,10 @@ static struct folder *of(const struct source *source)
 
 /* --- reading the folder -------------------------------------------------------------------- */
 
-static bool has_suffix(const char *name, const char *suffix)
-{
-    size_t len = strlen(name), end = strlen(suffix);
-
-    return len > end && strcmp(name + len - end, suffix) == 0;
-}
-
 static bool is_manifest(const char *name)
 {
-    return name[0] != '.' &&
-           (has_suffix(name, ".yaml") || has_suffix(name, ".yml") || has_suffix(name, ".json"));
+    return name[0] != '.' && (text_ends_with(name, ".yaml") || text_ends_with(name, ".yml") ||
+                              text_ends_with(name, ".json"));
 }
 
 static int list_files(const struct folder *folder, struct strv *ret, struct error *err)

@@ -9,17 +9,11 @@
 #include "cli/values.h"
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/text.h"
 #include "lib/base/yaml.h"
 
 /* Lists in lists; nobody writes them. */
 #define DEPTH_MAX 8
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
 
 /* A line of YAML that begins an object, or JSON; no policy has either. */
 static bool looks_like_manifest(const char *text)
@@ -38,8 +32,8 @@ static bool looks_like_manifest(const char *text)
 
 static bool is_manifest(const char *name, const char *text)
 {
-    return ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json") ||
-           looks_like_manifest(text);
+    return text_ends_with(name, ".yaml") || text_ends_with(name, ".yml") ||
+           text_ends_with(name, ".json") || looks_like_manifest(text);
 }
 
 int input_parse(const char *name, struct buf *text, struct input *ret, struct error *err)
@@ -86,7 +80,7 @@ typedef void (*object_fn)(void *userdata, const struct input_object *object);
 static void enter(const struct input_object *object, unsigned depth, object_fn fn, void *userdata)
 {
     const cJSON *items = json_get(object->json, "items"), *item;
-    bool list = cJSON_IsArray(items) && ends_with(value_text(object->json, "kind"), "List");
+    bool list = cJSON_IsArray(items) && text_ends_with(value_text(object->json, "kind"), "List");
     size_t i = 0;
 
     if (!cJSON_IsObject(object->json))

@@ -22,13 +22,13 @@ static bool older(const struct owner_claim *a, const struct owner_claim *b)
     return order < 0;
 }
 
+const char *const owner_runtimes[OWNER_RUNTIMES] = {"cri-containerd.apparmor.d", "docker-default",
+                                                    "crio-default"};
+
 bool owner_is_runtimes(const char *name)
 {
-    static const char *const names[] = {"cri-containerd.apparmor.d", "docker-default",
-                                        "crio-default"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strcmp(name, names[i]) == 0)
+    for (size_t i = 0; i < OWNER_RUNTIMES; i++)
+        if (strcmp(name, owner_runtimes[i]) == 0)
             return true;
     return false;
 }

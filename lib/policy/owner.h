@@ -25,7 +25,11 @@ enum owner_foreign {
  * runtimes and other programs load for their own use. NULL: not known. Never NONE.
  */
 enum owner_foreign owner_classify(const char *name, const char *attachment);
-/* Profiles that container runtimes and the like load for their own use. */
+/* Profiles that container runtimes and the like load for their own use, under names without a
+ * version: containerd's and nerdctl's, cri-dockerd's, CRI-O's. */
+#define OWNER_RUNTIMES 3
+extern const char *const owner_runtimes[OWNER_RUNTIMES];
+/* One of them. */
 bool owner_is_runtimes(const char *name);
 
 struct owner_claim {
