@@ -479,6 +479,16 @@ traffic() { # FILE
     done
 }
 
+traffic_ends() { # PID
+    rm "$WORK/traffic.on"
+    wait "$1"
+    if [ "$(sort -u "$WORK/traffic.1")" = ok ]; then
+        ok "no request of $(wc -l <"$WORK/traffic.1") failed meanwhile"
+    else
+        not_ok 'no request failed meanwhile' "$(sort "$WORK/traffic.1" | uniq -c | head -n 5)"
+    fi
+}
+
 foreign_bundle() {
     as admin get validatingwebhookconfiguration apparmor-operator -o json | jq 'del(.metadata.resourceVersion) |
         .webhooks[].clientConfig.caBundle = "'"$(base64 -w0 <"$WORK/ca.crt")"'"' | as admin replace -f - >/dev/null
@@ -518,13 +528,7 @@ webhooks_certificates() {
     eventually 20 bundles_are_secret && eventually 20 not_staged && ok 'and trusted, as is the one before'
     equal 'two authorities are trusted' 2 grep -c BEGIN "$(as admin get mutatingwebhookconfiguration apparmor-operator \
         -o jsonpath='{.webhooks[0].clientConfig.caBundle}' | base64 -d | manifest bundle)"
-    rm "$WORK/traffic.on"
-    wait "$answers"
-    if [ "$(sort -u "$WORK/traffic.1")" = ok ]; then
-        ok "no request of $(wc -l <"$WORK/traffic.1") failed meanwhile"
-    else
-        not_ok 'no request failed meanwhile' "$(sort "$WORK/traffic.1" | uniq -c | head -n 5)"
-    fi
+    traffic_ends "$answers"
     webhooks_foreign_certificate
 }
 
