@@ -14,6 +14,7 @@
 #include "lib/compile/diagnose.h"
 #include "lib/compile/flatten.h"
 #include "lib/compile/parser.h"
+#include "lib/compile/shipped.h"
 #include "lib/policy/flags.h"
 #include "lib/policy/includes.h"
 
@@ -342,6 +343,16 @@ static void begin_compile(struct compilation *compilation)
                     compilation->compiled->text_len);
 }
 
+/* Most text takes no run of the parser. What fails here fails there too, and better told. */
+static int flatten_here(struct compilation *compilation)
+{
+    const struct policy_profile *profile = compilation->profile;
+    _cleanup_buf_ struct buf flat = BUF_INIT(PARSER_FLAT_MAX);
+
+    int r = shipped_expand(compilation->parser.includes, profile->text, profile->text_len, &flat);
+    return r < 0 ? r : accept_text(compilation, &flat, NULL);
+}
+
 static void on_flattened(struct compilation *compilation, struct child_result *result)
 {
     _cleanup_error_ struct error err = {0};
@@ -437,6 +448,8 @@ static void begin(struct compilation *compilation, const struct compile_options 
     if (options->flat && policy_includes_none(profile->text, profile->text_len, NULL) == 0) {
         compiled->text = xstrndup(profile->text, profile->text_len);
         compiled->text_len = profile->text_len;
+        begin_compile(compilation);
+    } else if (flatten_here(compilation) == 0) {
         begin_compile(compilation);
     } else {
         start_stage(compilation, FLATTEN, profile->text, profile->text_len);

@@ -158,6 +158,11 @@ static bool path_allowed(const char *path, size_t len, const char *const *roots,
     return false;
 }
 
+bool policy_include_is_shipped(const char *path, size_t len)
+{
+    return path_allowed(path, len, ROOTS, ARRAY_SIZE(ROOTS));
+}
+
 static int forbid_path(const struct scan *scan, const char *word)
 {
     return forbid(scan,

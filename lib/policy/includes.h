@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/error.h"
@@ -17,3 +18,5 @@
 _must_check_ int policy_includes_check(const char *text, size_t len, struct error *err);
 /* As above, for flattened policy: no include may be left in it, only `abi <abi/x>`. */
 _must_check_ int policy_includes_none(const char *text, size_t len, struct error *err);
+/* Whether an include may name this path, which is relative to the base folder. */
+bool policy_include_is_shipped(const char *path, size_t len);

@@ -812,7 +812,8 @@ Test(compile, for_the_features_of_another_kernel)
 Test(compile, a_deadline_of_its_own)
 {
     const struct compile_options options = {.deadline_ms = 1};
-    struct policy_profile profile = profile_of("profile p { include <abstractions/base> }");
+    struct policy_profile profile =
+        profile_of("include <tunables/global>\nprofile p { include <abstractions/base> }");
     _cleanup_outcome_ struct outcome outcome = {0};
 
     compiler_run_with(compiler, &profile, &options, record, &outcome);

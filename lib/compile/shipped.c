@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/compile/shipped.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+#include "lib/compile/tree.h"
+#include "lib/policy/expand.h"
+
+#define INCLUDE_MAX (1024 * 1024)
+
+/* Opens what is in the folder `dir`, as far as anybody may. */
+static int open_public(int dir, const char *name, int flags, struct stat *st, int *ret)
+{
+    _cleanup_close_ int fd =
+        openat(dir, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? -ENOENT : -ENOTSUP;
+    if (fstat(fd, st) < 0 || !(st->st_mode & (S_ISDIR(st->st_mode) ? S_IXOTH : S_IROTH)))
+        return -ENOTSUP;
+    *ret = TAKE_FD(fd);
+    return 0;
+}
+
+/* Opens `path`, none of whose parts is a link. */
+static int open_path(int base, const char *path, struct stat *st, int *ret)
+{
+    _cleanup_close_ int dir = dup(base);
+    int r = dir < 0 ? -ENOTSUP : 0;
+
+    for (const char *part = path, *slash; r == 0; part = slash + 1) {
+        int below = -1;
+
+        slash = strchrnul(part, '/');
+        _cleanup_free_ char *name = xstrndup(part, (size_t) (slash - part));
+        r = open_public(dir, name, *slash ? O_PATH | O_DIRECTORY : 0, st, &below);
+        if (r == 0 && !*slash) {
+            *ret = below;
+            return 0;
+        }
+        if (r == 0) {
+            close(dir);
+            dir = below;
+        }
+    }
+    return r;
+}
+
+static int take_file(int fd, const char *path, struct expand_files *ret)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(INCLUDE_MAX);
+
+    if (fs_read_fd(fd, path, &text, NULL) < 0 || memchr(buf_string(&text), '\0', text.len))
+        return -ENOTSUP;
+    strv_add(&ret->paths, path);
+    strv_add(&ret->texts, buf_string(&text));
+    return 0;
+}
+
+/* Of others the parser passes over some, by how they begin or end. */
+static bool name_is_plain(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+    return len > 0 && strcmp(name, "README") != 0 &&
+           (name[len] == '\0' || strcmp(name + len, ".local") == 0);
+}
+
+static int take_member(int folder, const char *folder_path, const char *name,
+                       struct expand_files *ret)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", folder_path, name);
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+
+    if (!name_is_plain(name))
+        return -ENOTSUP;
+    int r = open_public(folder, name, 0, &st, &fd);
+    if (r < 0)
+        return -ENOTSUP;
+    return S_ISREG(st.st_mode) ? take_file(fd, path, ret) : -ENOTSUP;
+}
+
+static int take_folder(int fd, const char *path, struct expand_files *ret)
+{
+    _cleanup_strv_ struct strv names = {0};
+    int r = tree_names(fd, path, &names, NULL);
+
+    for (size_t i = 0; r == 0 && i < names.len; i++)
+        r = take_member(fd, path, names.items[i], ret);
+    return r < 0 ? -ENOTSUP : 0;
+}
+
+static int read_shipped(void *userdata, const char *path, struct expand_files *ret)
+{
+    const int *base = userdata;
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+
+    int r = open_path(*base, path, &st, &fd);
+    if (r < 0)
+        return r;
+    if (S_ISREG(st.st_mode))
+        return take_file(fd, path, ret);
+    return S_ISDIR(st.st_mode) && (st.st_mode & S_IROTH) ? take_folder(fd, path, ret) : -ENOTSUP;
+}
+
+int shipped_expand(const char *base, const char *text, size_t len, struct buf *out)
+{
+    _cleanup_close_ int dir = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return dir < 0 ? -ENOTSUP : policy_expand(text, len, read_shipped, &dir, out);
+}
