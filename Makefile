@@ -11,6 +11,8 @@ SHELL := /bin/bash
 .SUFFIXES:
 # Characters and the order of names are the same for everybody.
 export LC_ALL := C.UTF-8
+# Where an ordinary user of Debian does not look for programs.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 CC ?= gcc
 ifeq ($(origin CC),default)

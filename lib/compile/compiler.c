@@ -13,6 +13,7 @@
 #include "lib/compile/parser.h"
 #include "lib/compile/probe.h"
 #include "lib/compile/sandbox.h"
+#include "lib/compile/tree_watch.h"
 
 #define DEFAULT_INCLUDES "/etc/apparmor.d"
 #define DEFAULT_ID 65534
@@ -26,7 +27,8 @@ struct compiler {
     struct cache *cache;
     int landlock;
 
-    uint64_t looked_ms;          /* when the files were last found to be as they are known */
+    struct tree_watch *watch;    /* since the files were last found to be as they are known */
+    uint64_t looked_ms;          /* when that was */
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
     struct identity identity;
     char *version;
@@ -78,25 +80,35 @@ static int look_again(struct compiler *compiler, const char *stamp, struct error
     return 0;
 }
 
+/* Looks at each file. */
+static int look(struct compiler *compiler, struct error *err)
+{
+    const struct parser *parser = &compiler->parser;
+    char stamp[DIGEST_HEX_SIZE];
+
+    /* Before the files are read: what changes meanwhile is noticed the next time. */
+    tree_watch_begin(compiler->watch, parser->path, parser->includes, parser_include_folders);
+    int r = identity_stamp(parser, stamp, err);
+    if (r < 0 || strcmp(stamp, compiler->stamp) == 0)
+        return r;
+    r = look_again(compiler, stamp, err);
+    if (r == 0)
+        memcpy(compiler->stamp, stamp, sizeof(stamp));
+    return r;
+}
+
 int compiler_refresh(struct compiler *compiler, uint64_t age_ms, struct error *err)
 {
     uint64_t now_ms = clock_monotonic_ms();
     _cleanup_error_ struct error failure = {0};
-    char stamp[DIGEST_HEX_SIZE];
 
-    if (compiler->looked_ms && now_ms - compiler->looked_ms < age_ms)
+    if (compiler->looked_ms &&
+        (now_ms - compiler->looked_ms < age_ms || tree_watch_is_quiet(compiler->watch)))
         return 0;
-    /* Before the files are read: what changes meanwhile is noticed the next time. */
-    int r = identity_stamp(&compiler->parser, stamp, &failure);
-    if (r == 0 && strcmp(stamp, compiler->stamp) == 0) {
-        compiler->looked_ms = now_ms;
-        return 0;
-    }
-    if (r == 0)
-        r = look_again(compiler, stamp, &failure);
-    if (r < 0)
-        return error_set_reason(err, r, "CompilerUnavailable", "%s", error_message(&failure));
-    memcpy(compiler->stamp, stamp, sizeof(stamp));
+    compiler->looked_ms = 0;
+    if (look(compiler, &failure) < 0)
+        return error_set_reason(err, failure.code, "CompilerUnavailable", "%s",
+                                error_message(&failure));
     compiler->looked_ms = now_ms;
     return 0;
 }
@@ -111,6 +123,7 @@ int compiler_new(uv_loop_t *loop, const struct compiler_options *options, struct
     struct parser *parser = &compiler->parser;
 
     compiler->loop = loop;
+    compiler->watch = tree_watch_new();
     compiler->landlock = sandbox_landlock_abi();
     if (options->cache)
         compiler->cache =
@@ -142,6 +155,7 @@ void compiler_free(struct compiler *compiler)
     if (!compiler)
         return;
     parser_done(&compiler->parser);
+    tree_watch_free(compiler->watch);
     cache_free(compiler->cache);
     free(compiler->version);
     free(compiler);

@@ -36,9 +36,9 @@ void compiler_free(struct compiler *compiler);
 DEFINE_CLEANUP(struct compiler *, compiler_free)
 
 /*
- * Notices that parser or includes were upgraded in place, by a stat of each file; only then does it
- * read them again, and run a parser that is new. Each compilation begins with this. Nothing is done
- * when the last look was less than `age_ms` ago.
+ * Notices that parser or includes were upgraded in place: by inotify where that can tell, else by a
+ * stat of each file. Only then does it read them again, and run a parser that is new. Each
+ * compilation begins with this. Nothing is done when the last look was less than `age_ms` ago.
  */
 _must_check_ int compiler_refresh(struct compiler *compiler, uint64_t age_ms, struct error *err);
 

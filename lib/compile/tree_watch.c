@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/compile/tree_watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+
+#define DEPTH_MAX 8
+#define COMES_OR_GOES (IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE | IN_MOVE_SELF)
+#define CHANGES (COMES_OR_GOES | IN_ATTRIB | IN_MODIFY)
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342 /* linux/magic.h has it from 5.15 on */
+#endif
+
+struct tree_watch {
+    int fd;
+    int base; /* its watch */
+    const char *const *folders;
+    bool sure;
+};
+
+struct tree_watch *tree_watch_new(void)
+{
+    struct tree_watch *watch = xcalloc(1, sizeof(*watch));
+
+    watch->fd = -1;
+    return watch;
+}
+
+static void forget(struct tree_watch *watch)
+{
+    if (watch->fd >= 0)
+        close(TAKE_FD(watch->fd));
+    watch->sure = false;
+}
+
+void tree_watch_free(struct tree_watch *watch)
+{
+    if (!watch)
+        return;
+    forget(watch);
+    free(watch);
+}
+
+/* --- what is watched --- */
+
+/* Only this machine changes it. */
+static bool is_local(int fd)
+{
+    static const unsigned long kinds[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
+                                          BTRFS_SUPER_MAGIC,     TMPFS_MAGIC,
+                                          OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC,
+                                          F2FS_SUPER_MAGIC,      SQUASHFS_MAGIC};
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if ((unsigned long) fs.f_type == kinds[i])
+            return true;
+    return false;
+}
+
+static bool add_folder(const struct tree_watch *watch, const char *path, unsigned depth);
+
+/* A file is told of by its folder. */
+static bool add_entry(const struct tree_watch *watch, const char *folder,
+                      const struct dirent *entry, unsigned depth)
+{
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        return true;
+    if (entry->d_type != DT_DIR)
+        return entry->d_type == DT_REG;
+    _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
+    return add_folder(watch, path, depth + 1);
+}
+
+/* Watched first: what comes while it is listed is told as well. */
+static bool add_folder(const struct tree_watch *watch, const char *path, unsigned depth)
+{
+    bool sure = depth < DEPTH_MAX &&
+                inotify_add_watch(watch->fd, path, CHANGES | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0;
+    DIR *stream = sure ? opendir(path) : NULL;
+    const struct dirent *entry;
+
+    if (!stream)
+        return false;
+    sure = is_local(dirfd(stream));
+    while (sure && (entry = readdir(stream)))
+        sure = add_entry(watch, path, entry, depth);
+    closedir(stream);
+    return sure;
+}
+
+/* One that is not there is told of by the base. */
+static bool add_include_folder(const struct tree_watch *watch, const char *base, const char *name)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", base, name);
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT;
+    return add_folder(watch, path, 0);
+}
+
+static bool add_program(const struct tree_watch *watch, const char *program)
+{
+    _cleanup_close_ int fd = open(program, O_PATH | O_CLOEXEC);
+
+    return fd >= 0 && is_local(fd) && inotify_add_watch(watch->fd, program, CHANGES) >= 0;
+}
+
+void tree_watch_begin(struct tree_watch *watch, const char *program, const char *base,
+                      const char *const *folders)
+{
+    forget(watch);
+    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->fd < 0)
+        return;
+    watch->folders = folders;
+    watch->base = inotify_add_watch(watch->fd, base, COMES_OR_GOES | IN_ONLYDIR);
+    watch->sure = watch->base >= 0 && add_program(watch, program);
+    for (const char *const *folder = folders; watch->sure && *folder; folder++)
+        watch->sure = add_include_folder(watch, base, *folder);
+}
+
+/* --- what has happened --- */
+
+static bool matters(const struct tree_watch *watch, const struct inotify_event *event)
+{
+    if (event->wd != watch->base || event->len == 0)
+        return true;
+    for (const char *const *folder = watch->folders; *folder; folder++)
+        if (strcmp(event->name, *folder) == 0)
+            return true;
+    return false;
+}
+
+/* Of one read. */
+static bool all_harmless(const struct tree_watch *watch, const char *events, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        const struct inotify_event *event = (const void *) (events + at);
+        if (matters(watch, event))
+            return false;
+        at += sizeof(*event) + event->len;
+    }
+    return true;
+}
+
+bool tree_watch_is_quiet(struct tree_watch *watch)
+{
+    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t len;
+
+    while (watch->sure && (len = read(watch->fd, events, sizeof(events))) != -1)
+        watch->sure = all_harmless(watch, events, (size_t) len);
+    if (watch->sure && errno == EAGAIN)
+        return true;
+    forget(watch);
+    return false;
+}

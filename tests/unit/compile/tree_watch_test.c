@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/compile/tree_watch.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+
+static const char *const folders[] = {"abstractions", "tunables", NULL};
+static char root[] = "/tmp/tree-watch-test-XXXXXX";
+static struct tree_watch *watch;
+
+static char *path_of(const char *name)
+{
+    return xasprintf("%s/%s", root, name);
+}
+
+static void put(const char *name)
+{
+    _cleanup_free_ char *path = path_of(name);
+
+    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "x", 1, 0644, NULL), 0);
+}
+
+static void make_folder(const char *name)
+{
+    _cleanup_free_ char *path = path_of(name);
+
+    cr_assert_eq(mkdir(path, 0755), 0);
+}
+
+static void begin(void)
+{
+    _cleanup_free_ char *program = path_of("bin/parser");
+    _cleanup_free_ char *base = path_of("base");
+
+    tree_watch_begin(watch, program, base, folders);
+}
+
+static void open_watch(void)
+{
+    alloc_init();
+    cr_assert_not_null(mkdtemp(root));
+    make_folder("bin");
+    make_folder("base");
+    make_folder("base/abstractions");
+    make_folder("base/abstractions/more");
+    put("bin/parser");
+    put("base/abstractions/a");
+    put("base/abstractions/more/b");
+    watch = tree_watch_new();
+}
+
+static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
+                        struct FTW *ftw _unused_)
+{
+    return remove(path);
+}
+
+static void close_watch(void)
+{
+    tree_watch_free(watch);
+    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+TestSuite(tree_watch, .init = open_watch, .fini = close_watch, .timeout = 20);
+
+static void assert_quiet(void)
+{
+    cr_assert(tree_watch_is_quiet(watch));
+}
+
+/* Told once, and from then on, until somebody has looked. */
+static void assert_told(void)
+{
+    cr_assert_not(tree_watch_is_quiet(watch));
+    cr_assert_not(tree_watch_is_quiet(watch));
+    begin();
+    assert_quiet();
+}
+
+Test(tree_watch, before_it_begins_it_knows_nothing)
+{
+    cr_assert_not(tree_watch_is_quiet(watch));
+}
+
+Test(tree_watch, what_has_not_changed_is_quiet)
+{
+    _cleanup_free_ char *path = path_of("base/abstractions/a");
+    char c;
+
+    begin();
+    assert_quiet();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(read(fd, &c, 1), 1);
+    close(fd);
+    assert_quiet();
+}
+
+Test(tree_watch, files_of_the_base_do_not_count)
+{
+    begin();
+    for (int i = 0; i < 200; i++)
+        put("base/apparmor.io.name.profile");
+    make_folder("base/other");
+    put("base/other/x");
+    assert_quiet();
+}
+
+Test(tree_watch, each_change_is_told)
+{
+    _cleanup_free_ char *file = path_of("base/abstractions/a");
+    _cleanup_free_ char *deep = path_of("base/abstractions/more/b");
+    _cleanup_free_ char *elsewhere = path_of("b");
+    _cleanup_free_ char *program = path_of("bin/parser");
+
+    begin();
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(write(fd, "y", 1), 1);
+    close(fd);
+    assert_told();
+    cr_assert_eq(chmod(file, 0600), 0);
+    assert_told();
+    put("base/abstractions/a");
+    assert_told();
+    put("base/abstractions/new");
+    assert_told();
+    cr_assert_eq(rename(deep, elsewhere), 0);
+    assert_told();
+    make_folder("base/tunables");
+    assert_told();
+    put("base/tunables/t");
+    assert_told();
+    put("bin/parser");
+    assert_told();
+    cr_assert_eq(truncate(program, 0), 0);
+    assert_told();
+}
+
+Test(tree_watch, a_folder_that_goes_and_comes_is_told)
+{
+    _cleanup_free_ char *folder = path_of("base/abstractions");
+    _cleanup_free_ char *aside = path_of("base/aside");
+
+    begin();
+    cr_assert_eq(rename(folder, aside), 0);
+    assert_told();
+    cr_assert_eq(rename(aside, folder), 0);
+    assert_told();
+    put("base/abstractions/a");
+    assert_told();
+}
+
+Test(tree_watch, more_events_than_fit_are_told)
+{
+    begin();
+    for (int i = 0; i < 20000; i++) {
+        _cleanup_free_ char *name = xasprintf("base/%d", i % 100);
+        _cleanup_free_ char *path = path_of(name);
+        close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+        unlink(path);
+    }
+    assert_told();
+}
+
+Test(tree_watch, with_links_it_is_never_sure)
+{
+    _cleanup_free_ char *link = path_of("base/abstractions/link");
+    _cleanup_free_ char *folder = path_of("base/tunables");
+
+    cr_assert_eq(symlink("../elsewhere", link), 0);
+    begin();
+    cr_assert_not(tree_watch_is_quiet(watch));
+    cr_assert_eq(unlink(link), 0);
+    begin();
+    assert_quiet();
+    cr_assert_eq(symlink("abstractions", folder), 0);
+    begin();
+    cr_assert_not(tree_watch_is_quiet(watch));
+}
+
+Test(tree_watch, without_a_program_or_on_the_files_of_others_it_is_never_sure)
+{
+    _cleanup_free_ char *base = path_of("base");
+    _cleanup_free_ char *program = path_of("bin/parser");
+
+    tree_watch_begin(watch, "/nonexistent", base, folders);
+    cr_assert_not(tree_watch_is_quiet(watch));
+    tree_watch_begin(watch, program, "/nonexistent", folders);
+    cr_assert_not(tree_watch_is_quiet(watch));
+    tree_watch_begin(watch, "/proc/self/exe", base, folders);
+    assert_quiet();
+    tree_watch_begin(watch, "/proc/version", base, folders);
+    cr_assert_not(tree_watch_is_quiet(watch));
+}
