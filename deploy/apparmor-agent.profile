@@ -89,9 +89,9 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   owner /proc/[1-9]*/{fd/,maps,mountinfo,mounts,statm} r,
 
   # The compiler, the only program that it starts. no_new_privs leaves a confined process no way to another
-  # profile but to one more on top.
+  # profile but to one more on top. Its environment is ours alone, and it shall heed it.
   owner /proc/[1-9]*/oom_score_adj w,
-  @{parser} mrCix -> &apparmor.io.agent//parser,
+  @{parser} mrcix -> &apparmor.io.agent//parser,
   signal (send) peer=apparmor.io.agent,
   signal (send) peer=apparmor.io.agent//parser,
   signal (receive),

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,7 +38,8 @@ struct child {
     struct child_result result;
 };
 
-/* What the child needs between fork and exec, prepared before: it must not allocate. */
+/* What the child needs between fork and exec, prepared before: it must neither allocate nor write
+ * where we read later. */
 struct launch {
     const struct child_options *options;
     int null_fd, out_fd, err_fd, report_fd; /* all above 2 */
@@ -97,7 +99,7 @@ static int launch_set_descriptors(const struct launch *launch)
     return 0;
 }
 
-/* Runs in the child: async-signal-safe calls only. */
+/* Runs in the child, in our memory: async-signal-safe calls only. */
 static _Noreturn void launch_exec(const struct launch *launch)
 {
     static char *const no_env[] = {NULL};
@@ -308,6 +310,28 @@ static int launch_error(const struct child_options *options, const struct launch
     return error_set_errno(err, failure->code, "%s %s", stages[failure->stage], options->argv[0]);
 }
 
+/*
+ * The child has our memory until it runs the new program, which spares a copy of all our page
+ * tables and a fault for each page that we write next. Whoever it becomes meanwhile must not be
+ * traced by others of that name: not dumpable, as the kernel makes who changes uid by itself.
+ */
+static pid_t launch_vfork(const struct launch *launch)
+{
+    int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    pid_t pid = vfork();
+    if (pid == 0)
+        launch_exec(launch);
+    int code = errno;
+    /* What else there is takes a right of its own to set, and comes of programs with such rights.
+     */
+    if (dumpable == 1)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    errno = code;
+    return pid;
+}
+
 /* Forks and waits until the new program runs; no handler of ours runs in the child. */
 static int launch_fork(struct launch *launch, int report_read_fd, pid_t *ret, struct error *err)
 {
@@ -316,10 +340,8 @@ static int launch_fork(struct launch *launch, int report_read_fd, pid_t *ret, st
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid_t pid = fork();
+    pid_t pid = launch_vfork(launch);
     int code = -errno;
-    if (pid == 0)
-        launch_exec(launch);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (pid < 0)
         return error_set_errno(err, code, "cannot fork for %s", launch->options->argv[0]);

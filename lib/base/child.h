@@ -25,7 +25,8 @@ struct child_options {
     size_t stdout_max, stderr_max; /* bytes kept; standard input is /dev/null */
     uint64_t deadline_ms;          /* from the start; required */
     /*
-     * Called in the child between fork and exec; async-signal-safe calls only.
+     * Called in the child between vfork and exec, in the memory of the caller,
+     * who waits: async-signal-safe calls only, and nothing written that is read later.
      * Drops privileges, sets limits. Returns 0 or a negative errno, which
      * child_start() reports as its own failure.
      */

@@ -40,7 +40,8 @@ struct compilation {
     struct child *child;
     struct loop_timer *later;  /* an end without a child */
     char key[DIGEST_HEX_SIZE]; /* of the cache */
-    struct buf kept;           /* what the cache has of it */
+    struct buf kept;           /* what the cache has of it, or shall have */
+    bool keeps;
     struct compiled *compiled;
     struct error failure; /* of the flattened text, while the original is asked for lines */
 };
@@ -66,11 +67,16 @@ static void compilation_free(struct compilation *compilation)
     free(compilation);
 }
 
+static void keep(const struct compilation *compilation);
+
 static void finish(struct compilation *compilation, const struct error *err)
 {
     struct compiled *compiled = err->code ? NULL : TAKE_PTR(compilation->compiled);
 
     compilation->fn(compilation->userdata, compiled, err);
+    /* Who waits for it comes first. */
+    if (compilation->keeps)
+        keep(compilation);
     compilation_free(compilation);
 }
 
@@ -309,12 +315,21 @@ static bool find_kept(struct compilation *compilation)
 
 static void keep(const struct compilation *compilation)
 {
-    const struct compiled *compiled = compilation->compiled;
+    const struct buf *kept = &compilation->kept;
     _cleanup_error_ struct error err = {0};
 
-    if (cache_put(cache_of(compilation), compilation->key, compiled->data, compiled->len, &err) < 0)
-        log_debug("compiled policy is not kept", "profile", compilation->profile->name, "err",
-                  error_message(&err));
+    if (cache_put(cache_of(compilation), compilation->key, buf_string(kept), kept->len, &err) < 0)
+        log_debug("compiled policy is not kept", "err", error_message(&err));
+}
+
+/* The profile is the caller's again by the time that it is kept. */
+static void keep_later(struct compilation *compilation)
+{
+    const struct compiled *compiled = compilation->compiled;
+
+    buf_reset(&compilation->kept);
+    compilation->keeps =
+        cache_of(compilation) && buf_add(&compilation->kept, compiled->data, compiled->len) == 0;
 }
 
 /* --- the stages --- */
@@ -372,7 +387,7 @@ static void on_compiled(struct compilation *compilation, struct child_result *re
 
     if (succeeded(result)) {
         if (accept_blob(compilation, &result->out, &err) == 0)
-            keep(compilation);
+            keep_later(compilation);
         finish(compilation, &err);
         return;
     }

@@ -29,6 +29,11 @@ const char *const parser_include_folders[] = {"abstractions", "tunables",  "abi"
 static const char *const LIBRARY_PATHS[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64",
                                             "/etc/ld.so.cache"};
 
+/* It allocates and frees small things by the million: with glibc's lists of free ones unbounded it
+ * takes a tenth less time, and at most 3 MiB more memory over all that Debian ships. */
+static const char *const ENVIRONMENT[] = {
+    "GLIBC_TUNABLES=glibc.malloc.tcache_count=60000:glibc.malloc.top_pad=2097152", NULL};
+
 void parser_done(struct parser *parser)
 {
     free(parser->path);
@@ -173,6 +178,7 @@ static int start_child(const struct parser *parser, uv_loop_t *loop, enum parser
     const int fds[] = {features_fd(parser->features), text_fd};
     const struct child_options options = {
         .argv = (const char *const *) args.items,
+        .env = ENVIRONMENT,
         .fds = fds,
         .fd_count = text_fd >= 0 ? 2 : 1,
         .stdout_max = output_max[task],

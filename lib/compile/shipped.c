@@ -28,28 +28,50 @@ static int open_public(int dir, const char *name, int flags, struct stat *st, in
     return 0;
 }
 
-/* Opens `path`, none of whose parts is a link. */
-static int open_path(int base, const char *path, struct stat *st, int *ret)
+/* The folder that was read from last stays open: nearly all includes are in two. */
+struct shipped {
+    int base;
+    int folder;
+    char *name; /* of the folder */
+};
+
+static int enter(struct shipped *shipped, const char *path, size_t len)
 {
-    _cleanup_close_ int dir = dup(base);
-    int r = dir < 0 ? -ENOTSUP : 0;
+    _cleanup_free_ char *name = xstrndup(path, len);
+    _cleanup_close_ int folder = dup(shipped->base);
+    int r = folder < 0 ? -ENOTSUP : 0;
+    char *rest = name;
+    struct stat st;
 
-    for (const char *part = path, *slash; r == 0; part = slash + 1) {
+    if (shipped->name && strcmp(shipped->name, name) == 0)
+        return 0;
+    for (char *part; r == 0 && (part = strsep(&rest, "/"));) {
         int below = -1;
-
-        slash = strchrnul(part, '/');
-        _cleanup_free_ char *name = xstrndup(part, (size_t) (slash - part));
-        r = open_public(dir, name, *slash ? O_PATH | O_DIRECTORY : 0, st, &below);
-        if (r == 0 && !*slash) {
-            *ret = below;
-            return 0;
-        }
+        r = open_public(folder, part, O_PATH | O_DIRECTORY, &st, &below);
         if (r == 0) {
-            close(dir);
-            dir = below;
+            close(folder);
+            folder = below;
         }
     }
-    return r;
+    if (r < 0)
+        return r;
+    if (shipped->folder >= 0)
+        close(shipped->folder);
+    shipped->folder = TAKE_FD(folder);
+    free(shipped->name);
+    shipped->name = xstrndup(path, len);
+    return 0;
+}
+
+/* Opens `path`, none of whose parts is a link. */
+static int open_path(struct shipped *shipped, const char *path, struct stat *st, int *ret)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return open_public(shipped->base, path, 0, st, ret);
+    int r = enter(shipped, path, (size_t) (slash - path));
+    return r < 0 ? r : open_public(shipped->folder, slash + 1, 0, st, ret);
 }
 
 static int take_file(int fd, const char *path, struct expand_files *ret)
@@ -99,11 +121,10 @@ static int take_folder(int fd, const char *path, struct expand_files *ret)
 
 static int read_shipped(void *userdata, const char *path, struct expand_files *ret)
 {
-    const int *base = userdata;
     _cleanup_close_ int fd = -1;
     struct stat st;
 
-    int r = open_path(*base, path, &st, &fd);
+    int r = open_path(userdata, path, &st, &fd);
     if (r < 0)
         return r;
     if (S_ISREG(st.st_mode))
@@ -113,7 +134,14 @@ static int read_shipped(void *userdata, const char *path, struct expand_files *r
 
 int shipped_expand(const char *base, const char *text, size_t len, struct buf *out)
 {
-    _cleanup_close_ int dir = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct shipped shipped = {.base = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), .folder = -1};
 
-    return dir < 0 ? -ENOTSUP : policy_expand(text, len, read_shipped, &dir, out);
+    if (shipped.base < 0)
+        return -ENOTSUP;
+    int r = policy_expand(text, len, read_shipped, &shipped, out);
+    close(shipped.base);
+    if (shipped.folder >= 0)
+        close(shipped.folder);
+    free(shipped.name);
+    return r;
 }

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -352,4 +354,36 @@ Test(child, abandoned_ones_leave_nothing_behind)
     while (waitpid(-1, NULL, 0) > 0)
         ;
     cr_assert_eq(count_descriptors(), before);
+}
+
+/* --- our memory is the child's until it runs its program --- */
+
+static int check_and_change_uid(void *userdata)
+{
+    const bool *change = userdata;
+
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return -EXDEV;
+    if (*change && syscall(SYS_setresuid, 65534, 65534, 65534) < 0)
+        return -EPERM;
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EXDEV;
+}
+
+Test(child, nobody_traces_it_before_it_runs_its_program)
+{
+    bool change = geteuid() == 0;
+    struct child_options options = shell_options(SHELL("exit 0"));
+
+    options.prepare = check_and_change_uid;
+    options.prepare_userdata = &change;
+    cr_assert_eq(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+    {
+        _cleanup_outcome_ struct outcome outcome = run(&options);
+        cr_assert_eq(outcome.result.exit_status, 0);
+    }
+    cr_assert_eq(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 1, "who starts it is as before");
+
+    cr_assert_eq(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), 0);
+    _cleanup_outcome_ struct outcome outcome = run(&options);
+    cr_assert_eq(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
 }
