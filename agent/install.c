@@ -39,7 +39,11 @@ static void install_free(struct install *install)
 
 static void end(struct install *install, enum install_stage stage, const struct error *err)
 {
+    const struct compiler *compiler = builder_compiler(install->host->builder);
+
     install->fn(install->userdata, stage, err);
+    if (install->compiled && compiler)
+        compiled_keep(compiler, install->compiled);
     install_free(install);
 }
 

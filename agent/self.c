@@ -106,6 +106,8 @@ static int compile(uv_loop_t *loop, const struct self_options *options, const st
         return r;
     compiler_run(compiler, profile, false, on_compiled, &outcome);
     uv_run(loop, UV_RUN_DEFAULT);
+    if (outcome.compiled)
+        compiled_keep(compiler, outcome.compiled);
     r = outcome.compiled ? check_blob(outcome.compiled->blob, err) : error_move(err, &outcome.err);
     if (r < 0)
         compiled_free(outcome.compiled);

@@ -38,10 +38,8 @@ struct compilation {
     enum stage stage;
     int text_fd;
     struct child *child;
-    struct loop_timer *later;  /* an end without a child */
-    char key[DIGEST_HEX_SIZE]; /* of the cache */
-    struct buf kept;           /* what the cache has of it, or shall have */
-    bool keeps;
+    struct loop_timer *later; /* an end without a child */
+    struct buf kept;          /* what the cache has of it */
     struct compiled *compiled;
     struct error failure; /* of the flattened text, while the original is asked for lines */
 };
@@ -67,16 +65,11 @@ static void compilation_free(struct compilation *compilation)
     free(compilation);
 }
 
-static void keep(const struct compilation *compilation);
-
 static void finish(struct compilation *compilation, const struct error *err)
 {
     struct compiled *compiled = err->code ? NULL : TAKE_PTR(compilation->compiled);
 
     compilation->fn(compilation->userdata, compiled, err);
-    /* Who waits for it comes first. */
-    if (compilation->keeps)
-        keep(compilation);
     compilation_free(compilation);
 }
 
@@ -283,13 +276,12 @@ static int accept_text(struct compilation *compilation, const struct buf *out, s
 
 /* Of all that the compiled policy depends on: a flat text takes nothing from elsewhere but what the
  * compiler's identity covers. */
-static void take_key(struct compilation *compilation)
+static void take_key(struct compiled *compiled)
 {
-    const struct compiled *compiled = compilation->compiled;
     const char *id = compiled->compiler;
     const struct digest_part parts[] = {{id, strlen(id)}, {compiled->text, compiled->text_len}};
 
-    digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), compilation->key);
+    digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), compiled->key);
 }
 
 static const struct cache *cache_of(const struct compilation *compilation)
@@ -305,31 +297,22 @@ static bool find_kept(struct compilation *compilation)
 
     if (!cache)
         return false;
-    take_key(compilation);
-    r = cache_get(cache, compilation->key, &compilation->kept, &err);
+    take_key(compilation->compiled);
+    r = cache_get(cache, compilation->compiled->key, &compilation->kept, &err);
     if (r < 0 && r != -ENOENT)
         log_debug("no compiled policy from the cache", "profile", compilation->profile->name, "err",
                   error_message(&err));
     return r == 0;
 }
 
-static void keep(const struct compilation *compilation)
+void compiled_keep(const struct compiler *compiler, const struct compiled *compiled)
 {
-    const struct buf *kept = &compilation->kept;
     _cleanup_error_ struct error err = {0};
 
-    if (cache_put(cache_of(compilation), compilation->key, buf_string(kept), kept->len, &err) < 0)
+    if (!*compiled->key || compiled->cached)
+        return;
+    if (cache_put(compiler_cache(compiler), compiled->key, compiled->data, compiled->len, &err) < 0)
         log_debug("compiled policy is not kept", "err", error_message(&err));
-}
-
-/* The profile is the caller's again by the time that it is kept. */
-static void keep_later(struct compilation *compilation)
-{
-    const struct compiled *compiled = compilation->compiled;
-
-    buf_reset(&compilation->kept);
-    compilation->keeps =
-        cache_of(compilation) && buf_add(&compilation->kept, compiled->data, compiled->len) == 0;
 }
 
 /* --- the stages --- */
@@ -386,8 +369,7 @@ static void on_compiled(struct compilation *compilation, struct child_result *re
     _cleanup_error_ struct error err = {0};
 
     if (succeeded(result)) {
-        if (accept_blob(compilation, &result->out, &err) == 0)
-            keep_later(compilation);
+        (void) accept_blob(compilation, &result->out, &err);
         finish(compilation, &err);
         return;
     }

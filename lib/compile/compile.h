@@ -31,13 +31,18 @@ struct compiled {
     void *data; /* what the kernel takes */
     size_t len;
     struct blob *blob;
-    bool cached; /* no compiler has run for it now */
+    bool cached;               /* no compiler has run for it now */
+    char key[DIGEST_HEX_SIZE]; /* of the cache; "" where nothing is kept */
     /* compiler_id() when it began: what was upgraded meanwhile makes it one to compile again. */
     char compiler[DIGEST_HEX_SIZE];
 };
 
 void compiled_free(struct compiled *compiled);
 DEFINE_CLEANUP(struct compiled *, compiled_free)
+
+/* For the next time; to be called when nobody waits for it any more, as the cache is a folder of
+ * files. */
+void compiled_keep(const struct compiler *compiler, const struct compiled *compiled);
 
 /*
  * `compiled` passes to the callee, NULL on failure. Reasons of failures: ForbiddenInclude,

@@ -629,6 +629,7 @@ Test(compile, the_same_text_is_compiled_once)
     _cleanup_outcome_ struct outcome first = compile_profile(with, &profile);
     cr_assert_eq(first.err.code, 0, "%s", error_message(&first.err));
     cr_assert_not(first.compiled->cached);
+    compiled_keep(with, first.compiled);
     _cleanup_outcome_ struct outcome second = compile_profile(with, &profile);
     cr_assert(second.compiled->cached);
     _cleanup_outcome_ struct outcome flat = compile_flat(with, first.compiled->text);
@@ -657,6 +658,7 @@ Test(compile, what_the_cache_has_is_checked_for_the_object_that_wants_it)
     profile.allow_host_attachment = true;
     _cleanup_outcome_ struct outcome allowed = compile_profile(with, &profile);
     cr_assert_eq(allowed.err.code, 0, "%s", error_message(&allowed.err));
+    compiled_keep(with, allowed.compiled);
     profile.allow_host_attachment = false;
     _cleanup_outcome_ struct outcome refused = compile_profile(with, &profile);
     cr_assert_str_eq(error_reason(&refused.err, ""), "HostAttachment");
