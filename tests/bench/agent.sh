@@ -26,7 +26,7 @@ bench_start() {
     rm -rf "$CLUSTER_DIR"
     mkdir -p "$CLUSTER_DIR"
     make --no-print-directory -s all "$BUILD"/tests/bench/{revision,ready}_watch && controlplane_ready && vm image &&
-        controlplane_start node-1 && node_boot node-1 ${USERSPACE:+--userspace "$USERSPACE"} || return 1
+        controlplane_start node-1 && node_boot node-1 --translated 1024 ${USERSPACE:+--userspace "$USERSPACE"} || return 1
     agent_start node-1
     controller_start
     eventually 60 'the agent is ready' agent_ready node-1
