@@ -7,8 +7,9 @@
 #include "lib/base/cleanup.h"
 
 /*
- * Gives back to the system the memory that work has left free, a while after it: once for a burst,
- * and without a wake-up while nothing happens.
+ * Gives back to the system the memory that work has left free, a while after it, and once nothing
+ * more was done for that while, the pages of code that it has used. Without a wake-up while nothing
+ * happens.
  */
 struct trimmer;
 

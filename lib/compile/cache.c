@@ -23,6 +23,7 @@
 struct cache {
     char *folder;
     size_t size_max;
+    size_t room; /* at least that much is left, as far as is known */
 };
 
 struct cache *cache_new(const char *folder, size_t size_max)
@@ -156,25 +157,38 @@ static int list(const struct cache *cache, int folder, struct entries *ret, stru
     return 0;
 }
 
-static int make_room(const struct cache *cache, int folder, size_t len, struct error *err)
+static int remove_oldest(const struct cache *cache, int folder, size_t len, struct entries *entries,
+                         struct error *err)
 {
-    _cleanup_(entries_done) struct entries entries = {0};
-
-    int r = list(cache, folder, &entries, err);
-    if (r < 0 || entries.size + len <= cache->size_max)
-        return r;
-    qsort(entries.items, entries.count, sizeof(*entries.items), by_use);
-    for (size_t i = 0; i < entries.count && entries.size + len > cache->size_max; i++) {
-        if (unlinkat(folder, entries.items[i].file, 0) < 0 && errno != ENOENT)
-            return error_set_errno(err, -errno, "cannot remove %s/%s", cache->folder,
-                                   entries.items[i].file);
-        entries.size -= entries.items[i].size;
+    qsort(entries->items, entries->count, sizeof(*entries->items), by_use);
+    for (size_t i = 0; i < entries->count && entries->size + len > cache->size_max; i++) {
+        const struct entry *entry = &entries->items[i];
+        if (unlinkat(folder, entry->file, 0) < 0 && errno != ENOENT)
+            return error_set_errno(err, -errno, "cannot remove %s/%s", cache->folder, entry->file);
+        entries->size -= entry->size;
     }
     return 0;
 }
 
-int cache_put(const struct cache *cache, const char *key, const void *data, size_t len,
-              struct error *err)
+/* Looks at what is there only when that may fill the cache: nobody else adds to it. */
+static int make_room(struct cache *cache, int folder, size_t len, struct error *err)
+{
+    _cleanup_(entries_done) struct entries entries = {0};
+    int r = 0;
+
+    if (cache->room < len) {
+        cache->room = 0;
+        r = list(cache, folder, &entries, err);
+        if (r == 0 && entries.size + len > cache->size_max)
+            r = remove_oldest(cache, folder, len, &entries, err);
+        if (r == 0 && entries.size < cache->size_max)
+            cache->room = cache->size_max - entries.size;
+    }
+    cache->room -= len < cache->room ? len : cache->room;
+    return r;
+}
+
+int cache_put(struct cache *cache, const char *key, const void *data, size_t len, struct error *err)
 {
     if (!cache)
         return 0;

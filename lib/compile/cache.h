@@ -26,5 +26,5 @@ DEFINE_CLEANUP(struct cache *, cache_free)
 _must_check_ int cache_get(const struct cache *cache, const char *key, struct buf *out,
                            struct error *err);
 /* One that is larger than the whole cache may be is not kept, which is no error. */
-_must_check_ int cache_put(const struct cache *cache, const char *key, const void *data, size_t len,
+_must_check_ int cache_put(struct cache *cache, const char *key, const void *data, size_t len,
                            struct error *err);

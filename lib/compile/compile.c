@@ -347,7 +347,8 @@ static int flatten_here(struct compilation *compilation)
     const struct policy_profile *profile = compilation->profile;
     _cleanup_buf_ struct buf flat = BUF_INIT(PARSER_FLAT_MAX);
 
-    int r = shipped_expand(compilation->parser.includes, profile->text, profile->text_len, &flat);
+    int r = shipped_expand(compiler_shipped(compilation->compiler), profile->text,
+                           profile->text_len, &flat);
     return r < 0 ? r : accept_text(compilation, &flat, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "lib/compile/parser.h"
 #include "lib/compile/probe.h"
 #include "lib/compile/sandbox.h"
+#include "lib/compile/shipped.h"
 #include "lib/compile/tree_watch.h"
 
 #define DEFAULT_INCLUDES "/etc/apparmor.d"
@@ -27,6 +28,7 @@ struct compiler {
     struct cache *cache;
     int landlock;
 
+    struct shipped *shipped;
     struct tree_watch *watch;    /* since the files were last found to be as they are known */
     uint64_t looked_ms;          /* when that was */
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
@@ -88,6 +90,7 @@ static int look(struct compiler *compiler, struct error *err)
 
     /* Before the files are read: what changes meanwhile is noticed the next time. */
     tree_watch_begin(compiler->watch, parser->path, parser->includes, parser_include_folders);
+    shipped_forget(compiler->shipped);
     int r = identity_stamp(parser, stamp, err);
     if (r < 0 || strcmp(stamp, compiler->stamp) == 0)
         return r;
@@ -129,6 +132,7 @@ int compiler_new(uv_loop_t *loop, const struct compiler_options *options, struct
         compiler->cache =
             cache_new(options->cache, options->cache_max ? options->cache_max : DEFAULT_CACHE);
     parser->includes = xstrdup(options->includes ? options->includes : DEFAULT_INCLUDES);
+    compiler->shipped = shipped_new(parser->includes);
     parser->uid = options->uid ? options->uid : DEFAULT_ID;
     parser->gid = options->gid ? options->gid : DEFAULT_ID;
     parser->deadline_ms = options->deadline_ms ? options->deadline_ms : DEFAULT_DEADLINE_MS;
@@ -155,6 +159,7 @@ void compiler_free(struct compiler *compiler)
     if (!compiler)
         return;
     parser_done(&compiler->parser);
+    shipped_free(compiler->shipped);
     tree_watch_free(compiler->watch);
     cache_free(compiler->cache);
     free(compiler->version);
@@ -186,7 +191,12 @@ uv_loop_t *compiler_loop(const struct compiler *compiler)
     return compiler->loop;
 }
 
-const struct cache *compiler_cache(const struct compiler *compiler)
+struct shipped *compiler_shipped(const struct compiler *compiler)
+{
+    return compiler->shipped;
+}
+
+struct cache *compiler_cache(const struct compiler *compiler)
 {
     return compiler->cache;
 }

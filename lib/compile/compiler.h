@@ -16,6 +16,7 @@
 struct cache;
 struct compiler;
 struct parser;
+struct shipped;
 
 struct compiler_options {
     const char *parser;   /* path of apparmor_parser; NULL: looked for in /sbin, /usr/sbin */
@@ -54,6 +55,8 @@ const char *compiler_id(const struct compiler *compiler);
 int compiler_landlock(const struct compiler *compiler);
 
 uv_loop_t *compiler_loop(const struct compiler *compiler);
+/* As they are since the last compiler_refresh(). */
+struct shipped *compiler_shipped(const struct compiler *compiler);
 /* NULL: nothing is kept. */
-const struct cache *compiler_cache(const struct compiler *compiler);
+struct cache *compiler_cache(const struct compiler *compiler);
 const struct parser *compiler_parser(const struct compiler *compiler);

@@ -82,7 +82,7 @@ static void key_of(const char *stamp, char ret[static DIGEST_HEX_SIZE])
     digest_hex(DIGEST_SHA256, parts, ARRAY_SIZE(parts), ret);
 }
 
-static bool recall(const struct cache *cache, const char *key, struct files *ret)
+static bool recall(struct cache *cache, const char *key, struct files *ret)
 {
     _cleanup_buf_ struct buf kept = BUF_INIT(sizeof(*ret));
     _cleanup_error_ struct error err = {0};
@@ -93,7 +93,7 @@ static bool recall(const struct cache *cache, const char *key, struct files *ret
     return ret->program[DIGEST_HEX_SIZE - 1] == '\0' && ret->includes[DIGEST_HEX_SIZE - 1] == '\0';
 }
 
-static void remember(const struct cache *cache, const char *key, const struct files *files)
+static void remember(struct cache *cache, const char *key, const struct files *files)
 {
     _cleanup_error_ struct error err = {0};
 
@@ -101,7 +101,7 @@ static void remember(const struct cache *cache, const char *key, const struct fi
         log_debug("the compiler's identity is not kept", "err", error_message(&err));
 }
 
-static int know_files(const struct parser *parser, const struct cache *cache, const char *stamp,
+static int know_files(const struct parser *parser, struct cache *cache, const char *stamp,
                       struct files *ret, struct error *err)
 {
     char key[DIGEST_HEX_SIZE];
@@ -115,7 +115,7 @@ static int know_files(const struct parser *parser, const struct cache *cache, co
     return r;
 }
 
-int identity_take(const struct parser *parser, const struct cache *cache, const char *stamp,
+int identity_take(const struct parser *parser, struct cache *cache, const char *stamp,
                   struct identity *ret, struct error *err)
 {
     const char *features = features_id(parser->features);

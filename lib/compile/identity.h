@@ -19,5 +19,5 @@ _must_check_ int identity_stamp(const struct parser *parser, char ret[static DIG
  * Reads the files, unless the cache (may be NULL) has what an earlier start read under the same
  * stamp.
  */
-_must_check_ int identity_take(const struct parser *parser, const struct cache *cache,
-                               const char *stamp, struct identity *ret, struct error *err);
+_must_check_ int identity_take(const struct parser *parser, struct cache *cache, const char *stamp,
+                               struct identity *ret, struct error *err);

@@ -127,7 +127,7 @@ static void key_of(const struct parser *parser, const char *program,
     digest_sha256(text, strlen(text), ret);
 }
 
-static bool recall(const struct cache *cache, const char *key, struct probe *ret)
+static bool recall(struct cache *cache, const char *key, struct probe *ret)
 {
     _cleanup_buf_ struct buf kept = BUF_INIT(sizeof(*ret) + 1);
     _cleanup_error_ struct error err = {0};
@@ -142,7 +142,7 @@ static bool recall(const struct cache *cache, const char *key, struct probe *ret
     return true;
 }
 
-static void remember(const struct cache *cache, const char *key, const struct probe *probe)
+static void remember(struct cache *cache, const char *key, const struct probe *probe)
 {
     _cleanup_error_ struct error err = {0};
     _cleanup_free_ char *text = xasprintf("%c%s", probe->may_fork ? 'f' : '-', probe->version);
@@ -151,7 +151,7 @@ static void remember(const struct cache *cache, const char *key, const struct pr
         log_debug("what the parser can is not kept", "err", error_message(&err));
 }
 
-int probe_parser(const struct parser *parser, const struct cache *cache, const char *program,
+int probe_parser(const struct parser *parser, struct cache *cache, const char *program,
                  struct probe *ret, struct error *err)
 {
     char key[DIGEST_HEX_SIZE];

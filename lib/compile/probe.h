@@ -17,5 +17,5 @@ struct probe {
  * Runs the parser for its version and on an empty profile in its sandbox, and waits for that; or
  * takes what the cache (may be NULL) has of an earlier start. `program` is the parser's digest.
  */
-_must_check_ int probe_parser(const struct parser *parser, const struct cache *cache,
-                              const char *program, struct probe *ret, struct error *err);
+_must_check_ int probe_parser(const struct parser *parser, struct cache *cache, const char *program,
+                              struct probe *ret, struct error *err);

@@ -9,10 +9,28 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/map.h"
 #include "lib/compile/tree.h"
 #include "lib/policy/expand.h"
 
 #define INCLUDE_MAX (1024 * 1024)
+/* Of what is kept; all that Debian ships is half of it. */
+#define KEPT_MAX (1024 * 1024)
+
+/* What an include is, as read. */
+struct include {
+    bool absent;
+    struct expand_files files;
+};
+
+struct shipped {
+    char *path;
+    struct map *includes; /* struct include by path */
+    size_t kept;          /* bytes in it */
+    int base;             /* open while includes are read */
+    int folder;           /* that was read from last, as nearly all includes are in two */
+    char *name;           /* of that folder */
+};
 
 /* Opens what is in the folder `dir`, as far as anybody may. */
 static int open_public(int dir, const char *name, int flags, struct stat *st, int *ret)
@@ -27,13 +45,6 @@ static int open_public(int dir, const char *name, int flags, struct stat *st, in
     *ret = TAKE_FD(fd);
     return 0;
 }
-
-/* The folder that was read from last stays open: nearly all includes are in two. */
-struct shipped {
-    int base;
-    int folder;
-    char *name; /* of the folder */
-};
 
 static int enter(struct shipped *shipped, const char *path, size_t len)
 {
@@ -119,12 +130,12 @@ static int take_folder(int fd, const char *path, struct expand_files *ret)
     return r < 0 ? -ENOTSUP : 0;
 }
 
-static int read_shipped(void *userdata, const char *path, struct expand_files *ret)
+static int read_include(struct shipped *shipped, const char *path, struct expand_files *ret)
 {
     _cleanup_close_ int fd = -1;
     struct stat st;
 
-    int r = open_path(userdata, path, &st, &fd);
+    int r = open_path(shipped, path, &st, &fd);
     if (r < 0)
         return r;
     if (S_ISREG(st.st_mode))
@@ -132,16 +143,83 @@ static int read_shipped(void *userdata, const char *path, struct expand_files *r
     return S_ISDIR(st.st_mode) && (st.st_mode & S_IROTH) ? take_folder(fd, path, ret) : -ENOTSUP;
 }
 
-int shipped_expand(const char *base, const char *text, size_t len, struct buf *out)
-{
-    struct shipped shipped = {.base = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), .folder = -1};
+/* --- what is kept --- */
 
-    if (shipped.base < 0)
-        return -ENOTSUP;
-    int r = policy_expand(text, len, read_shipped, &shipped, out);
-    close(shipped.base);
-    if (shipped.folder >= 0)
-        close(shipped.folder);
-    free(shipped.name);
+static void include_free(void *include)
+{
+    expand_files_done(&((struct include *) include)->files);
+    free(include);
+}
+
+static void keep(struct shipped *shipped, const char *path, bool absent,
+                 const struct expand_files *files)
+{
+    struct include *include = xcalloc(1, sizeof(*include));
+
+    include->absent = absent;
+    strv_copy(&include->files.paths, &files->paths);
+    strv_copy(&include->files.texts, &files->texts);
+    for (size_t i = 0; i < files->texts.len; i++)
+        shipped->kept += strlen(files->texts.items[i]);
+    map_set(shipped->includes, path, include);
+}
+
+static int find(void *userdata, const char *path, struct expand_files *ret)
+{
+    struct shipped *shipped = userdata;
+    const struct include *include = map_get(shipped->includes, path);
+
+    if (include) {
+        strv_copy(&ret->paths, &include->files.paths);
+        strv_copy(&ret->texts, &include->files.texts);
+        return include->absent ? -ENOENT : 0;
+    }
+    if (shipped->base < 0)
+        shipped->base = open(shipped->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r = shipped->base < 0 ? -ENOTSUP : read_include(shipped, path, ret);
+    if ((r == 0 || r == -ENOENT) && shipped->kept < KEPT_MAX)
+        keep(shipped, path, r == -ENOENT, ret);
+    return r;
+}
+
+void shipped_forget(struct shipped *shipped)
+{
+    map_clear(shipped->includes);
+    shipped->kept = 0;
+}
+
+struct shipped *shipped_new(const char *base)
+{
+    struct shipped *shipped = xcalloc(1, sizeof(*shipped));
+
+    shipped->path = xstrdup(base);
+    shipped->includes = map_new(include_free);
+    shipped->base = shipped->folder = -1;
+    return shipped;
+}
+
+static void close_folders(struct shipped *shipped)
+{
+    if (shipped->base >= 0)
+        close(TAKE_FD(shipped->base));
+    if (shipped->folder >= 0)
+        close(TAKE_FD(shipped->folder));
+    free(TAKE_PTR(shipped->name));
+}
+
+void shipped_free(struct shipped *shipped)
+{
+    if (!shipped)
+        return;
+    map_free(shipped->includes);
+    free(shipped->path);
+    free(shipped);
+}
+
+int shipped_expand(struct shipped *shipped, const char *text, size_t len, struct buf *out)
+{
+    int r = policy_expand(text, len, find, shipped, out);
+
+    close_folders(shipped);
     return r;
 }

@@ -2,12 +2,14 @@
 #include "lib/base/trimmer.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/code_pages.h"
 #include "lib/base/loop.h"
 
 #define BLOCKS 20000
@@ -84,4 +86,52 @@ Test(trimmer, it_waits_for_the_end_of_the_burst_and_then_rests)
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(asked, 3);
     trimmer_free(trimmer);
+}
+
+static size_t resident_of_files_kib(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[200];
+    size_t kib = 0;
+
+    while (fgets(line, sizeof(line), file))
+        (void) !sscanf(line, "RssFile: %zu", &kib);
+    fclose(file);
+    return kib;
+}
+
+Test(trimmer, code_that_nobody_runs_is_out_of_the_way)
+{
+    struct trimmer *trimmer = trimmer_new(&loop, NULL, NULL);
+    size_t before = resident_of_files_kib(), after;
+
+    trimmer_worked(trimmer);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    after = resident_of_files_kib();
+    cr_assert_lt(after, before / 2, "%zu KiB, of %zu before", after, before);
+    trimmer_free(trimmer);
+}
+
+static void *work(void *userdata)
+{
+    const bool *over = userdata;
+    unsigned long sum = 0;
+
+    while (!__atomic_load_n(over, __ATOMIC_RELAXED)) {
+        _cleanup_free_ char *text = xasprintf("%lu %s", sum, strerror((int) (sum % 100)));
+        sum += strlen(text);
+    }
+    return NULL;
+}
+
+Test(trimmer, code_that_somebody_runs_comes_back)
+{
+    bool over = false;
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, work, &over), 0);
+    for (int i = 0; i < 1000; i++)
+        code_pages_forget();
+    __atomic_store_n(&over, true, __ATOMIC_RELAXED);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
 }

@@ -2,6 +2,7 @@
 #include "lib/compile/cache.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,6 +36,21 @@ static void teardown(void)
     cache_free(cache);
     free(folder);
     cr_assert_eq(system(command), 0);
+}
+
+static size_t bytes_kept(void)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    size_t size = 0;
+    struct stat st;
+
+    cr_assert_not_null(dir);
+    while ((entry = readdir(dir)))
+        if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            size += (size_t) st.st_size;
+    closedir(dir);
+    return size;
 }
 
 TestSuite(cache, .init = setup, .fini = teardown);
@@ -170,9 +186,24 @@ Test(cache, stays_within_its_size)
     /* What a crash has left counts, too. */
     cr_assert_eq(fs_write_unsynced(AT_FDCWD, left, rest, sizeof(rest), 0600, NULL), 0);
     make_old("a");
+    cache_free(cache);
+    cache = cache_new(folder, SIZE_MAX_OF_TEST);
     put("c", 'c', 100);
     cr_assert_not(has("a"));
     cr_assert(has("c"));
+}
+
+Test(cache, stays_within_its_size_however_much_comes)
+{
+    char key[8];
+
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof(key), "k%d", i);
+        put(key, 'x', 100);
+        cr_assert(has(key));
+        cr_assert_leq(bytes_kept(), SIZE_MAX_OF_TEST);
+    }
+    cr_assert_gt(bytes_kept(), SIZE_MAX_OF_TEST / 2);
 }
 
 Test(cache, says_why_it_cannot_be_written)

@@ -72,9 +72,15 @@ static char *words_of(const struct buf *text)
 
 static char *ours(const char *base, const char *text, size_t len)
 {
-    _cleanup_buf_ struct buf out = BUF_INIT(TEXT_MAX);
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(base);
+    _cleanup_buf_ struct buf out = BUF_INIT(TEXT_MAX), again = BUF_INIT(TEXT_MAX);
 
-    return shipped_expand(base, text, len, &out) < 0 ? NULL : words_of(&out);
+    if (shipped_expand(shipped, text, len, &out) < 0)
+        return NULL;
+    cr_assert_eq(shipped_expand(shipped, text, len, &again), 0);
+    cr_assert_eq(again.len, out.len);
+    cr_assert_eq(memcmp(again.data, out.data, out.len), 0, "from memory it is the same");
+    return words_of(&out);
 }
 
 /* NULL: the parser refuses it. */
@@ -257,9 +263,10 @@ Test(shipped, texts_of_chance_come_out_as_from_the_parser)
 
 static void assert_left(const char *text)
 {
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(root);
     _cleanup_buf_ struct buf out = BUF_INIT(TEXT_MAX);
 
-    cr_assert_eq(shipped_expand(root, text, strlen(text), &out), -ENOTSUP, "%s: %s", text,
+    cr_assert_eq(shipped_expand(shipped, text, strlen(text), &out), -ENOTSUP, "%s: %s", text,
                  buf_string(&out));
 }
 
@@ -365,4 +372,25 @@ Test(shipped, neither_loops_nor_masses_of_includes_take_long)
     for (unsigned i = 0; i < 40; i++)
         buf_add_string(&deep, "}\n");
     assert_left(buf_string(&deep));
+}
+
+Test(shipped, what_was_read_is_kept_until_it_is_forgotten)
+{
+    static const char text[] =
+        IN_PROFILE("include <abstractions/a>\n  include if exists <local/b>");
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(root);
+    _cleanup_buf_ struct buf first = BUF_INIT(TEXT_MAX), kept = BUF_INIT(TEXT_MAX),
+                             fresh = BUF_INIT(TEXT_MAX);
+
+    put("abstractions/a", " /one r,\n", 0644);
+    put("local/other", "", 0644);
+    cr_assert_eq(shipped_expand(shipped, text, strlen(text), &first), 0);
+    put("abstractions/a", " /two r,\n", 0644);
+    put("local/b", " /three r,\n", 0644);
+    cr_assert_eq(shipped_expand(shipped, text, strlen(text), &kept), 0);
+    cr_assert_str_eq(buf_string(&kept), buf_string(&first));
+    shipped_forget(shipped);
+    cr_assert_eq(shipped_expand(shipped, text, strlen(text), &fresh), 0);
+    cr_assert_not_null(strstr(buf_string(&fresh), "/two r,"));
+    cr_assert_not_null(strstr(buf_string(&fresh), "/three r,"));
 }
