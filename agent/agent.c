@@ -210,7 +210,7 @@ static void describe(void *userdata, struct status_node *ret, const struct recor
         ret->message = "no policy can be compiled on this node: see the agent's log";
     }
     if (kernel_stuck(agent->host.kernel)) {
-        ret->reason = "KernelStuck";
+        ret->reason = REASON_KERNEL_STUCK;
         ret->message = "the kernel's policy lock is stuck: policy cannot change until the node is "
                        "rebooted";
     }

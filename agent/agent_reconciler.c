@@ -96,7 +96,8 @@ static void check_drift(void *userdata)
         log_warn("cannot read the kernel's policy", "node", host->node_name, "err",
                  error_message(&err));
     while ((record = records_next(host->records, &position)))
-        if (record_depends_on_others(record) ||
+        /* What is on its way out may wait for just this. */
+        if (record_depends_on_others(record) || record->releasing ||
             (record->marker && (unknown || !loaded_matches(host->loaded, record->marker))))
             kube_workqueue_add(reconciler->queue, record->name);
 }

@@ -29,6 +29,15 @@ static bool is_skipped(const char *file)
     return file[0] == '.' || strcmp(file, "README") == 0 || blob_name_reserved(file);
 }
 
+/* By a file or link of its name, wherever that leads. */
+static bool is_disabled(int dir, const char *file)
+{
+    _cleanup_free_ char *path = xasprintf("disable/%s", file);
+    struct stat st;
+
+    return fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static bool is_plain(int dir, const char *file)
 {
     struct stat st;
@@ -92,7 +101,7 @@ char *foreign_file_of(const char *folder, const struct strv *names)
             continue;
         count++;
         if ((first && strcmp(entry->d_name, first) > 0) ||
-            !declares(dirfd(dir), entry->d_name, names))
+            !declares(dirfd(dir), entry->d_name, names) || is_disabled(dirfd(dir), entry->d_name))
             continue;
         free(first);
         first = xstrdup(entry->d_name);

@@ -39,10 +39,11 @@ static void install_free(struct install *install)
 
 static void end(struct install *install, enum install_stage stage, const struct error *err)
 {
-    const struct compiler *compiler = builder_compiler(install->host->builder);
+    const struct compiler *compiler =
+        install->compiled ? builder_compiler(install->host->builder) : NULL;
 
     install->fn(install->userdata, stage, err);
-    if (install->compiled && compiler)
+    if (compiler)
         compiled_keep(compiler, install->compiled);
     install_free(install);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/apparmor.h>
 
+#include "agent/profile_state.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
@@ -164,7 +165,7 @@ static void job_end(struct write_job *job, const struct error *err)
 
 static int stuck_error(struct error *err)
 {
-    return error_set_reason(err, -ETIMEDOUT, "KernelStuck",
+    return error_set_reason(err, -ETIMEDOUT, REASON_KERNEL_STUCK,
                             "the kernel's policy lock is stuck: a load or removal does not return, "
                             "and none will until the node is rebooted");
 }

@@ -41,6 +41,7 @@ enum profile_phase {
 #define REASON_LABEL_PRESENT "WaitingForLabel"  /* removal: the Node still carries the label */
 #define REASON_IN_USE "InUse"                   /* removal: a task or a pod has it */
 #define REASON_REMOVING "Removing"              /* removal: being checked or under way */
+#define REASON_KERNEL_STUCK "KernelStuck"       /* the kernel's policy lock is stuck */
 #define REASON_REMOVE_FAILED "RemoveFailed"     /* removal: the kernel or the folder refused */
 #define REASON_PODS_UNKNOWN "PodsUnknown"       /* removal: the node's pods could not be listed */
 #define REASON_TASKS_UNKNOWN "TasksUnknown"     /* removal: the node's tasks could not be read */

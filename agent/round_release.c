@@ -59,6 +59,11 @@ static void forget(struct round *round, bool present)
     round_done(round);
 }
 
+static bool was_stuck(const struct record *record)
+{
+    return record->state.reason && strcmp(record->state.reason, REASON_KERNEL_STUCK) == 0;
+}
+
 /* Deleted, or does not select this node (`present`). */
 void round_release(struct round *round, bool present)
 {
@@ -86,12 +91,18 @@ void round_release(struct round *round, bool present)
     }
     held_names(reconciler->host, record, &names);
     if (names.len > 0) {
-        if (record->state.phase != PROFILE_DRAINING)
+        if (record->state.phase != PROFILE_DRAINING || was_stuck(record))
             round_show(round, PROFILE_DRAINING, REASON_REMOVING, NULL);
         drain_set(reconciler->drain, round->key, &names, true);
         if (first)
             round_wake_others(reconciler, record);
         round_done(round);
+    } else if (kernel_stuck(reconciler->host->kernel)) {
+        /* What was given up may still be loaded, and is to be ours then. */
+        round_show(
+            round, PROFILE_DRAINING, REASON_KERNEL_STUCK,
+            "the kernel's policy lock is stuck, and a load that waits for it may yet happen");
+        round_retry(round);
     } else if (files_remove(reconciler->host->files, round->key, &err) < 0) {
         round_show(round, PROFILE_DRAINING, REASON_REMOVE_FAILED, error_message(&err));
         round_retry(round);

@@ -106,6 +106,7 @@ profile apparmor.io.agent flags=(attach_disconnected) {
     @{includes}/{abi,abstractions,apache2.d,local,php-fpm.d,samba,tunables}/{,**} r,
     @{apparmorfs}/features/{,**} r,
     /dev/null rw,
+    /proc/sys/kernel/osrelease r,
     /proc/sys/vm/overcommit_memory r,
     signal (receive),
     ptrace (readby),

@@ -317,16 +317,16 @@ static int launch_error(const struct child_options *options, const struct launch
  */
 static pid_t launch_vfork(const struct launch *launch)
 {
-    int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    /* Who is not root becomes nobody else, and its /proc/self would be root's. */
+    bool hides = geteuid() == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
 
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (hides)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     pid_t pid = vfork();
     if (pid == 0)
         launch_exec(launch);
     int code = errno;
-    /* What else there is takes a right of its own to set, and comes of programs with such rights.
-     */
-    if (dumpable == 1)
+    if (hides)
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     errno = code;
     return pid;

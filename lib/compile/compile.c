@@ -25,6 +25,9 @@
  * theirs before each of its profiles. */
 #define FLAT_AGE_MS 1000
 
+/* What takes longer than a moment to read is left to the parser. */
+#define FLAT_HERE_MAX (1024 * 1024)
+
 enum stage { FLATTEN, COMPILE, EXPLAIN };
 
 struct compilation {
@@ -345,7 +348,7 @@ static void begin_compile(struct compilation *compilation)
 static int flatten_here(struct compilation *compilation)
 {
     const struct policy_profile *profile = compilation->profile;
-    _cleanup_buf_ struct buf flat = BUF_INIT(PARSER_FLAT_MAX);
+    _cleanup_buf_ struct buf flat = BUF_INIT(FLAT_HERE_MAX);
 
     int r = shipped_expand(compiler_shipped(compilation->compiler), profile->text,
                            profile->text_len, &flat);

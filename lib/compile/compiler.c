@@ -30,6 +30,7 @@ struct compiler {
 
     struct shipped *shipped;
     struct tree_watch *watch;    /* since the files were last found to be as they are known */
+    bool unwatched;              /* it could not tell of these files */
     uint64_t looked_ms;          /* when that was */
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
     struct identity identity;
@@ -89,11 +90,16 @@ static int look(struct compiler *compiler, struct error *err)
     char stamp[DIGEST_HEX_SIZE];
 
     /* Before the files are read: what changes meanwhile is noticed the next time. */
-    tree_watch_begin(compiler->watch, parser->path, parser->includes, parser_include_folders);
+    if (!compiler->unwatched)
+        tree_watch_begin(compiler->watch, parser->path, parser->includes, parser_include_folders);
     shipped_forget(compiler->shipped);
     int r = identity_stamp(parser, stamp, err);
-    if (r < 0 || strcmp(stamp, compiler->stamp) == 0)
+    if (r < 0)
         return r;
+    compiler->unwatched =
+        strcmp(stamp, compiler->stamp) == 0 && !tree_watch_is_quiet(compiler->watch);
+    if (strcmp(stamp, compiler->stamp) == 0)
+        return 0;
     r = look_again(compiler, stamp, err);
     if (r == 0)
         memcpy(compiler->stamp, stamp, sizeof(stamp));

@@ -179,7 +179,9 @@ static int drop_user(const struct sandbox *sandbox)
         syscall(SYS_setresgid, sandbox->gid, sandbox->gid, sandbox->gid) < 0 ||
         syscall(SYS_setresuid, sandbox->uid, sandbox->uid, sandbox->uid) < 0)
         return -errno;
-    return 0;
+    /* The memory is still our parent's (lib/base/child.c), and fs.suid_dumpable may have let others
+     * of this uid trace it. */
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }
 
 /* Without CAP_SETPCAP the bounding set stays; with no_new_privs it gives nothing. */

@@ -14,8 +14,8 @@
 #include "lib/policy/expand.h"
 
 #define INCLUDE_MAX (1024 * 1024)
-/* Of what is kept; all that Debian ships is half of it. */
-#define KEPT_MAX (1024 * 1024)
+/* Bytes that are kept, also of what is not there; all that Debian ships is a fifth of it. */
+#define KEPT_MAX ((size_t) 1024 * 1024)
 
 /* What an include is, as read. */
 struct include {
@@ -26,7 +26,7 @@ struct include {
 struct shipped {
     char *path;
     struct map *includes; /* struct include by path */
-    size_t kept;          /* bytes in it */
+    size_t kept;          /* bytes in it, roughly */
     int base;             /* open while includes are read */
     int folder;           /* that was read from last, as nearly all includes are in two */
     char *name;           /* of that folder */
@@ -49,7 +49,7 @@ static int open_public(int dir, const char *name, int flags, struct stat *st, in
 static int enter(struct shipped *shipped, const char *path, size_t len)
 {
     _cleanup_free_ char *name = xstrndup(path, len);
-    _cleanup_close_ int folder = dup(shipped->base);
+    _cleanup_close_ int folder = fcntl(shipped->base, F_DUPFD_CLOEXEC, 3);
     int r = folder < 0 ? -ENOTSUP : 0;
     char *rest = name;
     struct stat st;
@@ -156,12 +156,27 @@ static void keep(struct shipped *shipped, const char *path, bool absent,
 {
     struct include *include = xcalloc(1, sizeof(*include));
 
+    /* Names may be made up without end: those that are of use come back. */
+    if (shipped->kept > KEPT_MAX)
+        shipped_forget(shipped);
+    shipped->kept += strlen(path) + sizeof(*include);
     include->absent = absent;
     strv_copy(&include->files.paths, &files->paths);
     strv_copy(&include->files.texts, &files->texts);
     for (size_t i = 0; i < files->texts.len; i++)
         shipped->kept += strlen(files->texts.items[i]);
     map_set(shipped->includes, path, include);
+}
+
+static int open_base(struct shipped *shipped)
+{
+    struct stat st;
+
+    if (shipped->base < 0)
+        shipped->base = open(shipped->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return shipped->base >= 0 && fstat(shipped->base, &st) == 0 && (st.st_mode & S_IXOTH)
+               ? 0
+               : -ENOTSUP;
 }
 
 static int find(void *userdata, const char *path, struct expand_files *ret)
@@ -174,10 +189,10 @@ static int find(void *userdata, const char *path, struct expand_files *ret)
         strv_copy(&ret->texts, &include->files.texts);
         return include->absent ? -ENOENT : 0;
     }
-    if (shipped->base < 0)
-        shipped->base = open(shipped->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int r = shipped->base < 0 ? -ENOTSUP : read_include(shipped, path, ret);
-    if ((r == 0 || r == -ENOENT) && shipped->kept < KEPT_MAX)
+    int r = open_base(shipped);
+    if (r == 0)
+        r = read_include(shipped, path, ret);
+    if (r == 0 || r == -ENOENT)
         keep(shipped, path, r == -ENOENT, ret);
     return r;
 }

@@ -17,5 +17,6 @@ DEFINE_CLEANUP(struct shipped *, shipped_free)
 
 /* The files may have changed. */
 void shipped_forget(struct shipped *shipped);
+/* What is in `out` after a failure is of no use. */
 _must_check_ int shipped_expand(struct shipped *shipped, const char *text, size_t len,
                                 struct buf *out);

@@ -16,16 +16,29 @@
 
 #define DEPTH_MAX 8
 #define COMES_OR_GOES (IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE | IN_MOVE_SELF)
-#define CHANGES (COMES_OR_GOES | IN_ATTRIB | IN_MODIFY)
+/* A write through memory is told by its end alone. */
+#define CHANGES (COMES_OR_GOES | IN_ATTRIB | IN_MODIFY | IN_CLOSE_WRITE)
+
+#define PLACES_MAX 16 /* program, base and its folders */
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342 /* linux/magic.h has it from 5.15 on */
 #endif
 
+/* What a path led to: events are told of that, whatever the path leads to by now. */
+struct place {
+    char *path;
+    bool there;
+    dev_t device;
+    ino_t inode;
+};
+
 struct tree_watch {
     int fd;
     int base; /* its watch */
     const char *const *folders;
+    struct place places[PLACES_MAX];
+    size_t place_count;
     bool sure;
 };
 
@@ -41,6 +54,9 @@ static void forget(struct tree_watch *watch)
 {
     if (watch->fd >= 0)
         close(TAKE_FD(watch->fd));
+    for (size_t i = 0; i < watch->place_count; i++)
+        free(watch->places[i].path);
+    watch->place_count = 0;
     watch->sure = false;
 }
 
@@ -50,6 +66,43 @@ void tree_watch_free(struct tree_watch *watch)
         return;
     forget(watch);
     free(watch);
+}
+
+/* --- places --- */
+
+static void look_at(struct place *place)
+{
+    struct stat st;
+
+    place->there = stat(place->path, &st) == 0;
+    place->device = place->there ? st.st_dev : 0;
+    place->inode = place->there ? st.st_ino : 0;
+}
+
+/* Takes the path. */
+static bool add_place(struct tree_watch *watch, char *path)
+{
+    if (watch->place_count == PLACES_MAX) {
+        free(path);
+        return false;
+    }
+    struct place *place = &watch->places[watch->place_count++];
+    place->path = path;
+    look_at(place);
+    return true;
+}
+
+static bool places_are_the_same(const struct tree_watch *watch)
+{
+    for (size_t i = 0; i < watch->place_count; i++) {
+        const struct place *then = &watch->places[i];
+        struct place now = *then;
+
+        look_at(&now);
+        if (now.there != then->there || now.device != then->device || now.inode != then->inode)
+            return false;
+    }
+    return true;
 }
 
 /* --- what is watched --- */
@@ -73,14 +126,24 @@ static bool is_local(int fd)
 
 static bool add_folder(const struct tree_watch *watch, const char *path, unsigned depth);
 
-/* A file is told of by its folder. */
-static bool add_entry(const struct tree_watch *watch, const char *folder,
+/* A file is told of by its folder, unless it has other names or is mounted there. */
+static bool is_told(int folder, const char *name)
+{
+    struct statx st;
+
+    return statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_NLINK, &st) == 0 &&
+           S_ISREG(st.stx_mode) && st.stx_nlink == 1 &&
+           (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
+           !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+static bool add_entry(const struct tree_watch *watch, int fd, const char *folder,
                       const struct dirent *entry, unsigned depth)
 {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
         return true;
     if (entry->d_type != DT_DIR)
-        return entry->d_type == DT_REG;
+        return is_told(fd, entry->d_name);
     _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
     return add_folder(watch, path, depth + 1);
 }
@@ -96,18 +159,21 @@ static bool add_folder(const struct tree_watch *watch, const char *path, unsigne
     if (!stream)
         return false;
     sure = is_local(dirfd(stream));
-    while (sure && (entry = readdir(stream)))
-        sure = add_entry(watch, path, entry, depth);
+    while (sure && (errno = 0, entry = readdir(stream)))
+        sure = add_entry(watch, dirfd(stream), path, entry, depth);
+    sure = sure && errno == 0;
     closedir(stream);
     return sure;
 }
 
 /* One that is not there is told of by the base. */
-static bool add_include_folder(const struct tree_watch *watch, const char *base, const char *name)
+static bool add_include_folder(struct tree_watch *watch, const char *base, const char *name)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", base, name);
     struct stat st;
 
+    if (!add_place(watch, xstrdup(path)))
+        return false;
     if (lstat(path, &st) < 0)
         return errno == ENOENT;
     return add_folder(watch, path, 0);
@@ -129,7 +195,8 @@ void tree_watch_begin(struct tree_watch *watch, const char *program, const char 
         return;
     watch->folders = folders;
     watch->base = inotify_add_watch(watch->fd, base, COMES_OR_GOES | IN_ONLYDIR);
-    watch->sure = watch->base >= 0 && add_program(watch, program);
+    watch->sure = watch->base >= 0 && add_place(watch, xstrdup(base)) &&
+                  add_place(watch, xstrdup(program)) && add_program(watch, program);
     for (const char *const *folder = folders; watch->sure && *folder; folder++)
         watch->sure = add_include_folder(watch, base, *folder);
 }
@@ -165,7 +232,7 @@ bool tree_watch_is_quiet(struct tree_watch *watch)
 
     while (watch->sure && (len = read(watch->fd, events, sizeof(events))) != -1)
         watch->sure = all_harmless(watch, events, (size_t) len);
-    if (watch->sure && errno == EAGAIN)
+    if (watch->sure && errno == EAGAIN && places_are_the_same(watch))
         return true;
     forget(watch);
     return false;

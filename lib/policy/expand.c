@@ -62,7 +62,7 @@ static bool word_follows(struct text_scan *scan, const char *word)
 /* After the word `include`. */
 static int read_directive(struct text_scan *scan, struct directive *ret)
 {
-    if (!text_is_blank(text_peek(scan, 0)) && text_peek(scan, 0) != '<')
+    if (!text_is_blank(text_peek(scan, 0)))
         return -ENOTSUP;
     if (word_follows(scan, "if")) {
         if (!word_follows(scan, "exists"))
@@ -205,12 +205,24 @@ static int step(struct expansion *expansion, struct part *part)
     return c == '#' ? comment(expansion, part) : statement(expansion, part);
 }
 
+/* There the parser waits for the line's end in some states, which it goes on in after an include.
+ */
+static bool ends_plainly(const char *text, size_t len)
+{
+    const char *newline = memrchr(text, '\n', len);
+    const char *last = newline ? newline + 1 : text;
+    size_t rest = (size_t) (text + len - last);
+
+    return !memchr(last, '#', rest) && !memchr(last, '=', rest) &&
+           !memmem(last, rest, "include", 7);
+}
+
 static int expand_text(struct expansion *expansion, const char *text, size_t len)
 {
     struct part part = {.scan = {.text = text, .len = len}, .scope = expansion->scope};
     int r = 0;
 
-    if (expansion->nesting == NESTING_MAX || memchr(text, '\0', len))
+    if (expansion->nesting == NESTING_MAX || memchr(text, '\0', len) || !ends_plainly(text, len))
         return -ENOTSUP;
     expansion->nesting++;
     while (r == 0 && !text_at_end(&part.scan))

@@ -19,8 +19,9 @@ struct expand_files {
 };
 
 /*
- * The file at `path`, relative to the base folder, or the files of a folder, in the order of their
- * names. -ENOENT: there is nothing; another failure: the parser shall look for itself.
+ * Gives the file at `path`, relative to the base folder, or the files of a folder, in the order of
+ * their names, to `ret`, which the caller releases. -ENOENT: there is nothing; another failure: the
+ * parser shall look for itself.
  */
 typedef int (*expand_read_fn)(void *userdata, const char *path, struct expand_files *ret);
 

@@ -117,7 +117,7 @@ written_moments() {
 
 # --- one after the other ----------------------------------------------------------------
 
-# What takes its time by hand is done without the agent, which would look at each of these loads.
+# Many loads at once by hand are done without the agent, which would look at them meanwhile.
 # shellcheck disable=SC2016
 without_agent() {
     in_node node-1 sh -c 'kill -STOP $(pidof apparmor-agent)'

@@ -88,12 +88,13 @@ in_node() { # NODE COMMAND...
 
 AGENT_PORT=9781
 AGENT_FLAGS=() # more of them
+AGENT_ENV=()   # NAME=VALUE
 agent_start() { # NODE
     # One log per node over all its runs; each run is a background command of the VM.
     rm -f "$CLUSTER_DIR/agent-$1.status"
     {
         status=0
-        tests/vm/vm exec "$1" -- apparmor-agent --node-name="$1" \
+        tests/vm/vm exec "$1" -- env "${AGENT_ENV[@]}" apparmor-agent --node-name="$1" \
             --kubeconfig=/etc/apparmor-operator/kubeconfig --listen="127.0.0.1:$AGENT_PORT" \
             --log-format=json "${AGENT_FLAGS[@]}" >>"$CLUSTER_DIR/agent-$1.log" 2>&1 || status=$?
         echo "$status" >"$CLUSTER_DIR/agent-$1.status"

@@ -7,6 +7,9 @@
  *   half    as kill, but a write has written half of its bytes
  *   power   the machine loses power
  *   EIO …   the call fails with that error
+ * With INJECT_API the calls that count are those that send the API server a label of the Node or
+ * the status of its profiles, and then there is
+ *   sent    the process is killed after the call
  * Each call is a line of INJECT_LOG, so that a test knows how many there are.
  */
 #include <dlfcn.h>
@@ -104,6 +107,15 @@ static int error_of(const char *name)
     return 0;
 }
 
+/* Whether it is the one that shall go wrong. */
+static bool is_chosen(const char *call, const char *path)
+{
+    unsigned number = atomic_fetch_add(&calls, 1) + 1;
+
+    note(number, call, path);
+    return number == (unsigned) atoi(setting("INJECT_AT"));
+}
+
 /* True: the call is not to be made, errno says why. `data` (NULL: none) is what it would write. */
 static bool inject(const char *call, int fd, const char *name, const void *data, size_t len)
 {
@@ -111,11 +123,7 @@ static bool inject(const char *call, int fd, const char *name, const void *data,
     const char *what = setting("INJECT");
 
     path_of(fd, name, path);
-    if (!is_below(path))
-        return false;
-    unsigned number = atomic_fetch_add(&calls, 1) + 1;
-    note(number, call, path);
-    if (number != (unsigned) atoi(setting("INJECT_AT")))
+    if (!is_below(path) || !is_chosen(call, path))
         return false;
     if (strcmp(what, "half") == 0 && data)
         syscall(SYS_write, fd, data, len / 2);
@@ -183,4 +191,33 @@ int mkdir(const char *name, mode_t mode)
     if (inject("mkdir", AT_FDCWD, name, NULL, 0))
         return -1;
     return REAL(mkdir)(name, mode);
+}
+
+/* --- what is sent to the API server --- */
+
+typedef struct ssl_st SSL; /* <openssl/ssl.h> */
+int SSL_write(SSL *ssl, const void *data, int len);
+
+static const char *api_write(const void *data, int len)
+{
+    static const char *const kinds[][2] = {{"label", "\"apparmor.io/profile-"},
+                                           {"status", "\"profiles\":"}};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (len > 0 && memmem(data, (size_t) len, kinds[i][1], strlen(kinds[i][1])))
+            return kinds[i][0];
+    return NULL;
+}
+
+int SSL_write(SSL *ssl, const void *data, int len)
+{
+    const char *kind = *setting("INJECT_API") ? api_write(data, len) : NULL;
+    bool chosen = kind && is_chosen("send", kind);
+
+    if (chosen && strcmp(setting("INJECT"), "sent") != 0)
+        raise(SIGKILL);
+    int written = REAL(SSL_write)(ssl, data, len);
+    if (chosen && written > 0)
+        raise(SIGKILL);
+    return written;
 }

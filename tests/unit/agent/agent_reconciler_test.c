@@ -474,6 +474,18 @@ Test(agent_reconciler, the_label_goes_when_the_kernel_has_lost_it_and_repair_fai
     cr_assert(record()->labelled);
 }
 
+/* Each profile's mode is read back, whatever its digest says. */
+Test(agent_reconciler, another_mode_than_was_loaded_is_told)
+{
+    start_loaded();
+    put("fs/policy/profiles/web.1/mode", "complain\n");
+    source.text = "profile web { /changed r, }\n";
+    source.generation = 2;
+    look();
+    RUN_UNTIL(reason_is(REASON_VERIFY_FAILED));
+    cr_assert_not_null(strstr(record()->state.message, "mode"), "%s", record()->state.message);
+}
+
 Test(agent_reconciler, what_comes_back_within_the_minute_begins_a_new_one)
 {
     start_loaded();
@@ -631,6 +643,31 @@ Test(agent_reconciler, a_stuck_kernel_is_told_and_what_it_may_still_load_stays_o
     reader = let_loads_end();
     RUN_UNTIL(is_loaded());
     cr_assert(record()->labelled);
+}
+
+/* It is deleted while nobody knows whether it is going to be loaded. */
+Test(agent_reconciler, what_a_stuck_kernel_may_still_load_stays_ours_when_it_is_deleted)
+{
+    _cleanup_close_ int reader = -1;
+
+    stop_node();
+    start_host(100);
+    make_fifo();
+    start();
+    sync_source(SOURCE_PRESENT);
+    RUN_UNTIL(reason_is("KernelStuck"));
+    source.presence = SOURCE_DELETED;
+    look();
+    RUN_UNTIL(record()->state.phase == PROFILE_DRAINING && reason_is("KernelStuck"));
+    cr_assert(has_file(), "it may be in the kernel any moment");
+
+    /* It is loaded, and removed as what is ours. */
+    kernel_has(OBJECT, true);
+    reader = let_loads_end();
+    RUN_UNTIL(reason_is(REASON_REMOVING));
+    cr_assert(has_file());
+    kernel_has(OBJECT, false);
+    RUN_UNTIL(!has_file());
 }
 
 /* --- a file that goes --- */

@@ -83,6 +83,19 @@ Test(foreign_file, what_the_host_skips_declares_nothing)
     expect("my-app", NULL);
 }
 
+Test(foreign_file, what_is_disabled_declares_nothing)
+{
+    _cleanup_free_ char *disabled = xasprintf("%s/disable", folder),
+                        *link = xasprintf("%s/disable/a", folder);
+
+    put("a", "profile my-app { file, }");
+    put("b", "profile my-app { file, }");
+    expect("my-app", "a");
+    cr_assert_eq(mkdir(disabled, 0755), 0);
+    cr_assert_eq(symlink("/nowhere", link), 0);
+    expect("my-app", "b");
+}
+
 /* What would hang or fill whoever reads it. */
 Test(foreign_file, what_is_no_file_of_policy_declares_nothing)
 {

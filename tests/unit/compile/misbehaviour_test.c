@@ -62,7 +62,7 @@ static _Noreturn void misbehave(const char *text)
     /* What follows is what the probe of a new parser takes for policy. */
     if (write(1, "\x04\x08\x00version\x00\x02", 12) < 0)
         _exit(1);
-    if (strstr(text, "crash-late"))
+    if (strstr(text, "fault-late"))
         raise(SIGSEGV);
     _exit(strstr(text, "fail") ? 1 : 0);
 }
@@ -169,7 +169,7 @@ Test(misbehaviour, a_crash_is_told)
 
 Test(misbehaviour, output_before_a_crash_is_not_policy)
 {
-    assert_ends("crash-late", "CompileResources", "Segmentation fault");
+    assert_ends("fault-late", "CompileResources", "Segmentation fault");
     assert_ends("fail", "CompileError", "");
 }
 

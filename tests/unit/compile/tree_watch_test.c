@@ -4,9 +4,12 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -158,6 +161,38 @@ Test(tree_watch, a_folder_that_goes_and_comes_is_told)
     assert_told();
 }
 
+Test(tree_watch, a_write_through_memory_is_told)
+{
+    _cleanup_free_ char *file = path_of("base/abstractions/a");
+
+    begin();
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    char *memory = mmap(NULL, 1, PROT_WRITE, MAP_SHARED, fd, 0);
+    cr_assert_neq(memory, MAP_FAILED);
+    close(fd);
+    memory[0] = 'z';
+    munmap(memory, 1);
+    assert_told();
+}
+
+/* Events are of what was watched, not of what its path leads to now. */
+Test(tree_watch, a_link_on_the_way_that_leads_elsewhere_is_told)
+{
+    _cleanup_free_ char *way = path_of("way"), *base = path_of("way/base"),
+                        *program = path_of("way/bin/parser"), *here = path_of(".");
+
+    cr_assert_eq(symlink(here, way), 0);
+    tree_watch_begin(watch, program, base, folders);
+    assert_quiet();
+    make_folder("elsewhere");
+    make_folder("elsewhere/base");
+    make_folder("elsewhere/bin");
+    put("elsewhere/bin/parser");
+    cr_assert_eq(unlink(way), 0);
+    cr_assert_eq(symlink("elsewhere", way), 0);
+    cr_assert_not(tree_watch_is_quiet(watch));
+}
+
 Test(tree_watch, more_events_than_fit_are_told)
 {
     begin();
@@ -184,6 +219,28 @@ Test(tree_watch, with_links_it_is_never_sure)
     cr_assert_eq(symlink("abstractions", folder), 0);
     begin();
     cr_assert_not(tree_watch_is_quiet(watch));
+}
+
+Test(tree_watch, with_other_names_of_files_it_is_never_sure)
+{
+    _cleanup_free_ char *file = path_of("base/abstractions/a"), *other = path_of("other");
+
+    cr_assert_eq(link(file, other), 0);
+    begin();
+    cr_assert_not(tree_watch_is_quiet(watch));
+}
+
+/* As a file that a container gets from its host. */
+Test(tree_watch, with_a_file_mounted_there_it_is_never_sure)
+{
+    _cleanup_free_ char *file = path_of("base/abstractions/a"), *other = path_of("bin/parser");
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount(other, file, NULL, MS_BIND, NULL) < 0)
+        cr_skip_test("mounting needs a right");
+    begin();
+    cr_assert_not(tree_watch_is_quiet(watch));
+    umount(file);
 }
 
 Test(tree_watch, without_a_program_or_on_the_files_of_others_it_is_never_sure)
