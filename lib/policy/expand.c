@@ -17,7 +17,7 @@ enum {
 };
 
 struct expansion {
-    expand_read_fn read;
+    expand_fetch_fn fetch;
     void *userdata;
     struct buf *out;
     struct map *seen[SCOPES_MAX]; /* paths that the preamble, and each open block, has taken */
@@ -105,7 +105,7 @@ static int expand_directive(struct expansion *expansion, const struct directive 
         return 0;
     if (++expansion->reads > READS_MAX)
         return -ENOTSUP;
-    int r = expansion->read(expansion->userdata, directive->path, &files);
+    int r = expansion->fetch(expansion->userdata, directive->path, &files);
     if (r == -ENOENT && directive->if_exists)
         return 0;
     return r < 0 ? -ENOTSUP : expand_files(expansion, directive->path, &files);
@@ -235,10 +235,10 @@ static int expand_text(struct expansion *expansion, const char *text, size_t len
     return r < 0 || expansion->scope != part.scope ? -ENOTSUP : 0;
 }
 
-int policy_expand(const char *text, size_t len, expand_read_fn read, void *userdata,
+int policy_expand(const char *text, size_t len, expand_fetch_fn fetch, void *userdata,
                   struct buf *out)
 {
-    struct expansion expansion = {.read = read, .userdata = userdata, .out = out};
+    struct expansion expansion = {.fetch = fetch, .userdata = userdata, .out = out};
 
     expansion.seen[0] = map_new(NULL);
     int r = expand_text(&expansion, text, len);

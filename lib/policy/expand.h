@@ -23,10 +23,10 @@ struct expand_files {
  * their names, to `ret`, which the caller releases. -ENOENT: there is nothing; another failure: the
  * parser shall look for itself.
  */
-typedef int (*expand_read_fn)(void *userdata, const char *path, struct expand_files *ret);
+typedef int (*expand_fetch_fn)(void *userdata, const char *path, struct expand_files *ret);
 
 void expand_files_done(struct expand_files *files);
 
 /* -ENOTSUP: only the parser can tell; `out` holds a part then. */
-_must_check_ int policy_expand(const char *text, size_t len, expand_read_fn read, void *userdata,
+_must_check_ int policy_expand(const char *text, size_t len, expand_fetch_fn fetch, void *userdata,
                                struct buf *out);
