@@ -5,7 +5,7 @@
 #
 # One of the two, clientgo/webhook, is as small as such a thing can be, net/http around what it says of a pod: who is
 # faster than that is faster than any. It has no metrics, places no pods and keeps the certificate that it began with. The
-# other, clientgo/manager, does what ours does, as operators are written in Go, and is what memory is compared with.
+# other, clientgo/manager, does what ours does, as operators are written in Go, and is what memory is compared with, too.
 CLUSTER_DIR=build/bench-admission
 # shellcheck source=tests/e2e/check.sh
 source tests/e2e/check.sh
@@ -101,8 +101,8 @@ middle() { # WHO FIELD
 compare() { # NAME FIELD UNIT BASELINE
     figure "$1" "$(middle ours "$2")" "$3" "$4" "$(middle webhook "$2")" 1
 }
-compare_memory() { # NAME FIELD FILE
-    figure "$1" "$(memory_kib ours "$2" "$3")" KiB 'a manager in Go, after the load' "$(memory_kib manager "$2" "$3")" 0.25
+compare_memory() { # NAME FIELD FILE WHO WHAT-IT-IS
+    figure "$1" "$(memory_kib ours "$2" "$3")" KiB "$5, after the load" "$(memory_kib "$4" "$2" "$3")" 0.25
 }
 
 bench_admission() {
@@ -131,9 +131,10 @@ bench_admission() {
     compare admission.p50 p50_us us "the same, $CONNECTIONS connections"
     compare admission.p99 p99_us us "the same, $CONNECTIONS connections"
     # Resident counts the pages of shared libraries that are there once for all programs of a machine, Pss a share of them.
-    compare_memory admission.memory_private RssAnon status
-    compare_memory admission.memory_pss Pss smaps_rollup
-    compare_memory admission.memory_resident VmRSS status
+    compare_memory admission.memory_resident VmRSS status webhook 'the small webhook'
+    compare_memory admission.memory_resident_full VmRSS status manager 'a manager in Go'
+    compare_memory admission.memory_private_full RssAnon status manager 'a manager in Go'
+    compare_memory admission.memory_pss_full Pss smaps_rollup manager 'a manager in Go'
 }
 
 bench_admission_end() {
