@@ -89,8 +89,9 @@ static int look(struct compiler *compiler, struct error *err)
     const struct parser *parser = &compiler->parser;
     char stamp[DIGEST_HEX_SIZE];
 
-    /* Before the files are read: what changes meanwhile is noticed the next time. */
-    if (!compiler->unwatched)
+    /* Before the files are read: what changes meanwhile is noticed the next time. The first look is
+     * the start's, which may have nothing to compile. */
+    if (*compiler->stamp && !compiler->unwatched)
         tree_watch_begin(compiler->watch, parser->path, parser->includes, parser_include_folders);
     shipped_forget(compiler->shipped);
     int r = identity_stamp(parser, stamp, err);
