@@ -625,16 +625,22 @@ static bool has_file(void)
     return access(path, F_OK) == 0;
 }
 
-Test(agent_reconciler, a_stuck_kernel_is_told_and_what_it_may_still_load_stays_ours)
+/* By the load of an object that is new. */
+static void start_stuck(void)
 {
-    _cleanup_close_ int reader = -1;
-
     stop_node();
     start_host(100);
     make_fifo();
     start();
     sync_source(SOURCE_PRESENT);
     RUN_UNTIL(reason_is("KernelStuck"));
+}
+
+Test(agent_reconciler, a_stuck_kernel_is_told_and_what_it_may_still_load_stays_ours)
+{
+    _cleanup_close_ int reader = -1;
+
+    start_stuck();
     cr_assert_not(record()->labelled);
     cr_assert(has_file(), "a load that is stuck may still happen");
 
@@ -650,12 +656,7 @@ Test(agent_reconciler, what_a_stuck_kernel_may_still_load_stays_ours_when_it_is_
 {
     _cleanup_close_ int reader = -1;
 
-    stop_node();
-    start_host(100);
-    make_fifo();
-    start();
-    sync_source(SOURCE_PRESENT);
-    RUN_UNTIL(reason_is("KernelStuck"));
+    start_stuck();
     source.presence = SOURCE_DELETED;
     look();
     RUN_UNTIL(record()->state.phase == PROFILE_DRAINING && reason_is("KernelStuck"));

@@ -7,20 +7,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/base/alloc.h"
-#include "lib/base/fs.h"
 #include "lib/base/loop.h"
 #include "lib/compile/compile.h"
+#include "tests/unit/scratch.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
 #define NAME "apparmor_parser"
@@ -86,20 +82,17 @@ __attribute__((constructor)) static void be_the_parser(int argc, char **argv)
 
 /* --- the tests --- */
 
-static char root[] = "/tmp/misbehaviour-test-XXXXXX";
 static uv_loop_t loop;
 static struct compiler *compiler;
 
 static void open_compiler(void)
 {
-    alloc_init();
+    scratch_make();
     uv_loop_init(&loop);
-    cr_assert_not_null(mkdtemp(root));
-    cr_assert_eq(chmod(root, 0755), 0);
 #ifdef __SANITIZE_ADDRESS__
     cr_skip_test("AddressSanitizer needs more than the sandbox gives");
 #endif
-    _cleanup_free_ char *parser = xasprintf("%s/" NAME, root);
+    _cleanup_free_ char *parser = scratch_path(NAME);
     _cleanup_buf_ struct buf program = BUF_INIT(64 * 1024 * 1024);
     _cleanup_error_ struct error err = {0};
     const struct compiler_options options = {.features = FEATURES,
@@ -113,16 +106,10 @@ static void open_compiler(void)
     cr_assert_eq(compiler_new(&loop, &options, &compiler, &err), 0, "%s", error_message(&err));
 }
 
-static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
-                        struct FTW *ftw _unused_)
-{
-    return remove(path);
-}
-
 static void close_compiler(void)
 {
     compiler_free(compiler);
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove();
     loop_drain(&loop);
     cr_assert_eq(uv_loop_close(&loop), 0);
 }

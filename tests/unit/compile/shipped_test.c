@@ -4,18 +4,14 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/alloc.h"
-#include "lib/base/fs.h"
 #include "lib/compile/flatten.h"
+#include "tests/unit/scratch.h"
 
 #ifndef PARSER
 #define PARSER "apparmor_parser"
@@ -24,36 +20,7 @@
 #define FEATURES "/usr/share/apparmor-features/features"
 #define TEXT_MAX (4 * 1024 * 1024)
 
-static char root[] = "/tmp/shipped-test-XXXXXX";
-
-static void put(const char *name, const char *content, mode_t mode)
-{
-    _cleanup_free_ char *path = xasprintf("%s/%s", root, name);
-    _cleanup_free_ char *folder = xstrndup(path, (size_t) (strrchr(path, '/') - path));
-
-    cr_assert_eq(fs_mkdirs(folder, 0755, NULL), 0);
-    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, content, strlen(content), mode, NULL), 0);
-}
-
-static void make_root(void)
-{
-    alloc_init();
-    cr_assert_not_null(mkdtemp(root));
-    cr_assert_eq(chmod(root, 0755), 0);
-}
-
-static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
-                        struct FTW *ftw _unused_)
-{
-    return remove(path);
-}
-
-static void remove_root(void)
-{
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-TestSuite(shipped, .init = make_root, .fini = remove_root, .timeout = 120);
+TestSuite(shipped, .init = scratch_make, .fini = scratch_remove, .timeout = 120);
 
 /* --- beside the parser --- */
 
@@ -235,21 +202,22 @@ static void add_profile(struct buf *out, const char *kind, unsigned number, unsi
 
 static void make_shipped(void)
 {
-    put("abi/3.0", "", 0644);
-    put("tunables/t", "@{T}=1 2\n@{T}+=3\n", 0644);
-    put("abstractions/a", "# A\n  include <abstractions/b>\n  /a r, # x\n  @{T}/a r,\n", 0644);
-    put("abstractions/b", "  /b r,\n  #include if exists <local/e>\n", 0644);
-    put("abstractions/c", "  deny /c w,\n  include <abstractions/c>\n", 0644);
-    put("abstractions/d/10", "  /d10 r,", 0644);
-    put("abstractions/d/2", "  include <abstractions/d/10>\n  /d2 r,\n", 0644);
-    put("abstractions/d/x.local", "  /dx r,\n", 0644);
-    put("local/e", "# nothing\n", 0644);
-    put("local/f", "  include <abstractions/d>\n  include <abstractions/b>\n", 0644);
+    scratch_put("abi/3.0", "", 0644);
+    scratch_put("tunables/t", "@{T}=1 2\n@{T}+=3\n", 0644);
+    scratch_put("abstractions/a", "# A\n  include <abstractions/b>\n  /a r, # x\n  @{T}/a r,\n",
+                0644);
+    scratch_put("abstractions/b", "  /b r,\n  #include if exists <local/e>\n", 0644);
+    scratch_put("abstractions/c", "  deny /c w,\n  include <abstractions/c>\n", 0644);
+    scratch_put("abstractions/d/10", "  /d10 r,", 0644);
+    scratch_put("abstractions/d/2", "  include <abstractions/d/10>\n  /d2 r,\n", 0644);
+    scratch_put("abstractions/d/x.local", "  /dx r,\n", 0644);
+    scratch_put("local/e", "# nothing\n", 0644);
+    scratch_put("local/f", "  include <abstractions/d>\n  include <abstractions/b>\n", 0644);
 }
 
 Test(shipped, texts_of_chance_come_out_as_from_the_parser)
 {
-    _cleanup_free_ char *file = xasprintf("%s/text", root);
+    _cleanup_free_ char *file = scratch_path("text");
     struct tally tally = {0};
 
     make_shipped();
@@ -262,8 +230,8 @@ Test(shipped, texts_of_chance_come_out_as_from_the_parser)
             add_profile(&text, "profile x", i, 0);
             buf_add_string(&text, pick(3) ? "" : "include <tunables/t>\n");
         }
-        put("text", buf_string(&text), 0644);
-        compare(root, file, &tally);
+        scratch_put("text", buf_string(&text), 0644);
+        compare(scratch, file, &tally);
         state = before;
     }
     cr_log_info("%u by ourselves, %u left to the parser, %u left to the compilation", tally.same,
@@ -275,7 +243,7 @@ Test(shipped, texts_of_chance_come_out_as_from_the_parser)
 
 static void assert_left(const char *text)
 {
-    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(root);
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(scratch);
     _cleanup_buf_ struct buf out = BUF_INIT(TEXT_MAX);
 
     cr_assert_eq(shipped_expand(shipped, text, strlen(text), &out), -ENOTSUP, "%s: %s", text,
@@ -284,7 +252,7 @@ static void assert_left(const char *text)
 
 static void assert_taken(const char *text, const char *words)
 {
-    _cleanup_free_ char *found = ours(root, text, strlen(text));
+    _cleanup_free_ char *found = ours(scratch, text, strlen(text));
 
     cr_assert_not_null(found, "%s", text);
     cr_assert_str_eq(found, words);
@@ -294,15 +262,15 @@ static void assert_taken(const char *text, const char *words)
 
 Test(shipped, only_what_anybody_may_read_is_read)
 {
-    _cleanup_free_ char *link = xasprintf("%s/abstractions/link", root);
-    _cleanup_free_ char *folder = xasprintf("%s/abstractions/closed", root);
-    _cleanup_free_ char *fifo = xasprintf("%s/abstractions/fifo", root);
+    _cleanup_free_ char *link = scratch_path("abstractions/link");
+    _cleanup_free_ char *folder = scratch_path("abstractions/closed");
+    _cleanup_free_ char *fifo = scratch_path("abstractions/fifo");
 
-    put("abstractions/open", " /open r,\n", 0644);
-    put("abstractions/secret", " /secret r,\n", 0640);
-    put("abstractions/closed/open", " /inside r,\n", 0644);
-    put("secret", " /outside r,\n", 0644);
-    put("abstractions/with/link", "", 0644);
+    scratch_put("abstractions/open", " /open r,\n", 0644);
+    scratch_put("abstractions/secret", " /secret r,\n", 0640);
+    scratch_put("abstractions/closed/open", " /inside r,\n", 0644);
+    scratch_put("secret", " /outside r,\n", 0644);
+    scratch_put("abstractions/with/link", "", 0644);
     cr_assert_eq(chmod(folder, 0750), 0);
     cr_assert_eq(symlink("../secret", link), 0);
     cr_assert_eq(mkfifo(fifo, 0644), 0);
@@ -322,24 +290,24 @@ Test(shipped, only_what_anybody_may_read_is_read)
 
 Test(shipped, names_that_the_parser_may_pass_over_are_left_to_it)
 {
-    put("abstractions/a/one", " /one r,\n", 0644);
-    put("abstractions/a/two.local", " /two r,\n", 0644);
+    scratch_put("abstractions/a/one", " /one r,\n", 0644);
+    scratch_put("abstractions/a/two.local", " /two r,\n", 0644);
     assert_taken(IN_PROFILE("include <abstractions/a>"), " profile x { /two r, /one r, }");
-    put("abstractions/a/one.dpkg-new", " /new r,\n", 0644);
+    scratch_put("abstractions/a/one.dpkg-new", " /new r,\n", 0644);
     assert_left(IN_PROFILE("include <abstractions/a>"));
-    put("abstractions/b/README", "", 0644);
+    scratch_put("abstractions/b/README", "", 0644);
     assert_left(IN_PROFILE("include <abstractions/b>"));
-    put("abstractions/c/folder/f", "", 0644);
+    scratch_put("abstractions/c/folder/f", "", 0644);
     assert_left(IN_PROFILE("include <abstractions/c>"));
 }
 
 Test(shipped, what_is_not_plain_is_left)
 {
-    put("abstractions/open", " /open r,\n", 0644);
-    put("abstractions/unfinished", " /open\n", 0644);
-    put("abstractions/closes", " }\n", 0644);
-    put("abstractions/opens", " profile y {\n", 0644);
-    put("abstractions/large", "", 0644);
+    scratch_put("abstractions/open", " /open r,\n", 0644);
+    scratch_put("abstractions/unfinished", " /open\n", 0644);
+    scratch_put("abstractions/closes", " }\n", 0644);
+    scratch_put("abstractions/opens", " profile y {\n", 0644);
+    scratch_put("abstractions/large", "", 0644);
     assert_left(IN_PROFILE("include <abstractions/unfinished>\n r,"));
     assert_left(IN_PROFILE("include <abstractions/closes>"));
     assert_left(IN_PROFILE("include <abstractions/opens>"));
@@ -365,8 +333,8 @@ Test(shipped, neither_loops_nor_masses_of_includes_take_long)
     _cleanup_buf_ struct buf text = BUF_INIT(TEXT_MAX), deep = BUF_INIT(TEXT_MAX);
     char name[40];
 
-    put("abstractions/loop", "include <abstractions/back>\n /l r,\n", 0644);
-    put("abstractions/back", "include <abstractions/loop>\n /b r,\n", 0644);
+    scratch_put("abstractions/loop", "include <abstractions/back>\n /l r,\n", 0644);
+    scratch_put("abstractions/back", "include <abstractions/loop>\n /b r,\n", 0644);
     assert_taken(IN_PROFILE("include <abstractions/loop>"), " profile x { /b r, /l r, }");
 
     for (unsigned i = 0; i < 5000; i++)
@@ -377,9 +345,9 @@ Test(shipped, neither_loops_nor_masses_of_includes_take_long)
         snprintf(name, sizeof(name), "abstractions/n%u", i);
         buf_reset(&deep);
         buf_addf(&deep, "include <abstractions/n%u>\n", i + 1);
-        put(name, buf_string(&deep), 0644);
+        scratch_put(name, buf_string(&deep), 0644);
     }
-    put("abstractions/n40", "", 0644);
+    scratch_put("abstractions/n40", "", 0644);
     assert_left(IN_PROFILE("include <abstractions/n0>"));
 
     buf_reset(&deep);
@@ -394,15 +362,15 @@ Test(shipped, what_was_read_is_kept_until_it_is_forgotten)
 {
     static const char text[] =
         IN_PROFILE("include <abstractions/a>\n  include if exists <local/b>");
-    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(root);
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(scratch);
     _cleanup_buf_ struct buf first = BUF_INIT(TEXT_MAX), kept = BUF_INIT(TEXT_MAX),
                              fresh = BUF_INIT(TEXT_MAX);
 
-    put("abstractions/a", " /one r,\n", 0644);
-    put("local/other", "", 0644);
+    scratch_put("abstractions/a", " /one r,\n", 0644);
+    scratch_put("local/other", "", 0644);
     cr_assert_eq(shipped_expand(shipped, text, strlen(text), &first), 0);
-    put("abstractions/a", " /two r,\n", 0644);
-    put("local/b", " /three r,\n", 0644);
+    scratch_put("abstractions/a", " /two r,\n", 0644);
+    scratch_put("local/b", " /three r,\n", 0644);
     cr_assert_eq(shipped_expand(shipped, text, strlen(text), &kept), 0);
     cr_assert_str_eq(buf_string(&kept), buf_string(&first));
     shipped_forget(shipped);
@@ -414,10 +382,10 @@ Test(shipped, what_was_read_is_kept_until_it_is_forgotten)
 /* Whoever writes policy makes up names without end. */
 Test(shipped, what_is_not_there_fills_no_memory)
 {
-    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(root);
+    _cleanup_(shipped_freep) struct shipped *shipped = shipped_new(scratch);
     size_t before = mallinfo2().uordblks;
 
-    put("local/other", "", 0644);
+    scratch_put("local/other", "", 0644);
     for (unsigned i = 0; i < 100; i++) {
         _cleanup_buf_ struct buf text = BUF_INIT(TEXT_MAX), out = BUF_INIT(TEXT_MAX);
         for (unsigned k = 0; k < 1000; k++)

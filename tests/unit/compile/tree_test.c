@@ -3,72 +3,35 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#include "lib/base/alloc.h"
-#include "lib/base/fs.h"
+#include "tests/unit/scratch.h"
 
-static char root[] = "/tmp/tree-test-XXXXXX";
-
-static char *path_of(const char *name)
-{
-    return xasprintf("%s/%s", root, name);
-}
-
-static void put(const char *name, const char *content)
-{
-    _cleanup_free_ char *path = path_of(name);
-    _cleanup_free_ char *folder = xstrndup(path, (size_t) (strrchr(path, '/') - path));
-
-    cr_assert_eq(fs_mkdirs(folder, 0755, NULL), 0);
-    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, content, strlen(content), 0644, NULL), 0);
-}
-
-static void make_root(void)
-{
-    cr_assert_not_null(mkdtemp(root));
-}
-
-static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
-                        struct FTW *ftw _unused_)
-{
-    return remove(path);
-}
-
-static void remove_root(void)
-{
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-TestSuite(tree, .init = make_root, .fini = remove_root, .timeout = 20);
+TestSuite(tree, .init = scratch_make, .fini = scratch_remove, .timeout = 20);
 
 static char *list(void)
 {
     struct buf out = BUF_INIT(100000);
     _cleanup_error_ struct error err = {0};
 
-    cr_assert_eq(tree_list(root, &out, &err), 0, "%s", error_message(&err));
+    cr_assert_eq(tree_list(scratch, &out, &err), 0, "%s", error_message(&err));
     return buf_take(&out);
 }
 
 Test(tree, names_and_contents_count_and_order_does_not)
 {
-    put("b/x", "1");
-    put("a", "2");
+    scratch_put("b/x", "1", 0644);
+    scratch_put("a", "2", 0644);
     _cleanup_free_ char *first = list();
-    put("a", "2");
-    put("b/x", "1");
+    scratch_put("a", "2", 0644);
+    scratch_put("b/x", "1", 0644);
     _cleanup_free_ char *same = list();
-    put("b/x", "3");
+    scratch_put("b/x", "3", 0644);
     _cleanup_free_ char *other = list();
-    put("b/x", "1");
-    put("b/y", "");
+    scratch_put("b/x", "1", 0644);
+    scratch_put("b/y", "", 0644);
     _cleanup_free_ char *more = list();
 
     cr_assert_str_eq(first, same);
@@ -79,10 +42,10 @@ Test(tree, names_and_contents_count_and_order_does_not)
 
 Test(tree, only_files_are_read)
 {
-    _cleanup_free_ char *fifo = path_of("fifo"), *loop = path_of("loop"), *dead = path_of("dead"),
-                        *link = path_of("link");
+    _cleanup_free_ char *fifo = scratch_path("fifo"), *loop = scratch_path("loop"),
+                        *dead = scratch_path("dead"), *link = scratch_path("link");
 
-    put("a", "1");
+    scratch_put("a", "1", 0644);
     cr_assert_eq(mkfifo(fifo, 0600), 0);
     cr_assert_eq(symlink(".", loop), 0);
     cr_assert_eq(symlink("nowhere", dead), 0);
@@ -100,7 +63,7 @@ static char *stamp(void)
     struct buf out = BUF_INIT(100000);
     _cleanup_error_ struct error err = {0};
 
-    cr_assert_eq(tree_stamp(root, &out, &err), 0, "%s", error_message(&err));
+    cr_assert_eq(tree_stamp(scratch, &out, &err), 0, "%s", error_message(&err));
     return buf_take(&out);
 }
 
@@ -117,10 +80,10 @@ static void wait_for_tick(void)
 
 Test(tree, a_stamp_shows_each_kind_of_change)
 {
-    _cleanup_free_ char *file = path_of("b/x"), *link = path_of("link");
+    _cleanup_free_ char *file = scratch_path("b/x"), *link = scratch_path("link");
     struct stat st;
 
-    put("b/x", "1");
+    scratch_put("b/x", "1", 0644);
     cr_assert_eq(symlink("b/x", link), 0);
     cr_assert_eq(stat(file, &st), 0);
     _cleanup_free_ char *first = stamp();
@@ -128,7 +91,7 @@ Test(tree, a_stamp_shows_each_kind_of_change)
     cr_assert_str_eq(first, same);
     cr_assert_not_null(strstr(first, "/link\n"));
 
-    put("b/x", "1");
+    scratch_put("b/x", "1", 0644);
     _cleanup_free_ char *replaced = stamp();
     cr_assert_str_neq(first, replaced);
 
@@ -141,7 +104,7 @@ Test(tree, a_stamp_shows_each_kind_of_change)
     _cleanup_free_ char *changed = stamp();
     cr_assert_str_neq(replaced, changed);
 
-    put("b/y", "");
+    scratch_put("b/y", "", 0644);
     _cleanup_free_ char *more = stamp();
     cr_assert_str_neq(changed, more);
 }
@@ -169,9 +132,9 @@ Test(tree, what_is_not_there_is_empty)
 Test(tree, a_single_file_is_a_tree)
 {
     _cleanup_buf_ struct buf out = BUF_INIT(1000);
-    _cleanup_free_ char *path = path_of("a");
+    _cleanup_free_ char *path = scratch_path("a");
 
-    put("a", "abc");
+    scratch_put("a", "abc", 0644);
     cr_assert_eq(tree_list(path, &out, NULL), 0);
     cr_assert_eq(strncmp(buf_string(&out), "ba7816bf", 8), 0);
 }
@@ -181,10 +144,10 @@ Test(tree, has_limits)
     _cleanup_buf_ struct buf small = BUF_INIT(10), out = BUF_INIT(100000);
     _cleanup_error_ struct error err = {0};
 
-    put("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/x", "");
-    cr_assert_eq(tree_list(root, &out, &err), -ELOOP);
-    put("a", "");
-    _cleanup_free_ char *path = path_of("a");
+    scratch_put("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/x", "", 0644);
+    cr_assert_eq(tree_list(scratch, &out, &err), -ELOOP);
+    scratch_put("a", "", 0644);
+    _cleanup_free_ char *path = scratch_path("a");
     cr_assert_eq(tree_list(path, &small, &err), -EFBIG);
     cr_assert_eq(tree_stamp(path, &small, &err), -EFBIG);
 }

@@ -3,74 +3,50 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/alloc.h"
-#include "lib/base/fs.h"
+#include "tests/unit/scratch.h"
 
 static const char *const folders[] = {"abstractions", "tunables", NULL};
-static char root[] = "/tmp/tree-watch-test-XXXXXX";
 static struct tree_watch *watch;
-
-static char *path_of(const char *name)
-{
-    return xasprintf("%s/%s", root, name);
-}
-
-static void put(const char *name)
-{
-    _cleanup_free_ char *path = path_of(name);
-
-    cr_assert_eq(fs_write_atomic(AT_FDCWD, path, "x", 1, 0644, NULL), 0);
-}
 
 static void make_folder(const char *name)
 {
-    _cleanup_free_ char *path = path_of(name);
+    _cleanup_free_ char *path = scratch_path(name);
 
     cr_assert_eq(mkdir(path, 0755), 0);
 }
 
 static void begin(void)
 {
-    _cleanup_free_ char *program = path_of("bin/parser");
-    _cleanup_free_ char *base = path_of("base");
+    _cleanup_free_ char *program = scratch_path("bin/parser");
+    _cleanup_free_ char *base = scratch_path("base");
 
     tree_watch_begin(watch, program, base, folders);
 }
 
 static void open_watch(void)
 {
-    alloc_init();
-    cr_assert_not_null(mkdtemp(root));
+    scratch_make();
     make_folder("bin");
     make_folder("base");
     make_folder("base/abstractions");
     make_folder("base/abstractions/more");
-    put("bin/parser");
-    put("base/abstractions/a");
-    put("base/abstractions/more/b");
+    scratch_put("bin/parser", "x", 0644);
+    scratch_put("base/abstractions/a", "x", 0644);
+    scratch_put("base/abstractions/more/b", "x", 0644);
     watch = tree_watch_new();
-}
-
-static int remove_entry(const char *path, const struct stat *st _unused_, int flag _unused_,
-                        struct FTW *ftw _unused_)
-{
-    return remove(path);
 }
 
 static void close_watch(void)
 {
     tree_watch_free(watch);
-    nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove();
 }
 
 TestSuite(tree_watch, .init = open_watch, .fini = close_watch, .timeout = 20);
@@ -96,7 +72,7 @@ Test(tree_watch, before_it_begins_it_knows_nothing)
 
 Test(tree_watch, what_has_not_changed_is_quiet)
 {
-    _cleanup_free_ char *path = path_of("base/abstractions/a");
+    _cleanup_free_ char *path = scratch_path("base/abstractions/a");
     char c;
 
     begin();
@@ -111,18 +87,18 @@ Test(tree_watch, files_of_the_base_do_not_count)
 {
     begin();
     for (int i = 0; i < 200; i++)
-        put("base/apparmor.io.name.profile");
+        scratch_put("base/apparmor.io.name.profile", "x", 0644);
     make_folder("base/other");
-    put("base/other/x");
+    scratch_put("base/other/x", "x", 0644);
     assert_quiet();
 }
 
 Test(tree_watch, each_change_is_told)
 {
-    _cleanup_free_ char *file = path_of("base/abstractions/a");
-    _cleanup_free_ char *deep = path_of("base/abstractions/more/b");
-    _cleanup_free_ char *elsewhere = path_of("b");
-    _cleanup_free_ char *program = path_of("bin/parser");
+    _cleanup_free_ char *file = scratch_path("base/abstractions/a");
+    _cleanup_free_ char *deep = scratch_path("base/abstractions/more/b");
+    _cleanup_free_ char *elsewhere = scratch_path("b");
+    _cleanup_free_ char *program = scratch_path("bin/parser");
 
     begin();
     int fd = open(file, O_WRONLY | O_CLOEXEC);
@@ -131,17 +107,17 @@ Test(tree_watch, each_change_is_told)
     assert_told();
     cr_assert_eq(chmod(file, 0600), 0);
     assert_told();
-    put("base/abstractions/a");
+    scratch_put("base/abstractions/a", "x", 0644);
     assert_told();
-    put("base/abstractions/new");
+    scratch_put("base/abstractions/new", "x", 0644);
     assert_told();
     cr_assert_eq(rename(deep, elsewhere), 0);
     assert_told();
     make_folder("base/tunables");
     assert_told();
-    put("base/tunables/t");
+    scratch_put("base/tunables/t", "x", 0644);
     assert_told();
-    put("bin/parser");
+    scratch_put("bin/parser", "x", 0644);
     assert_told();
     cr_assert_eq(truncate(program, 0), 0);
     assert_told();
@@ -149,21 +125,21 @@ Test(tree_watch, each_change_is_told)
 
 Test(tree_watch, a_folder_that_goes_and_comes_is_told)
 {
-    _cleanup_free_ char *folder = path_of("base/abstractions");
-    _cleanup_free_ char *aside = path_of("base/aside");
+    _cleanup_free_ char *folder = scratch_path("base/abstractions");
+    _cleanup_free_ char *aside = scratch_path("base/aside");
 
     begin();
     cr_assert_eq(rename(folder, aside), 0);
     assert_told();
     cr_assert_eq(rename(aside, folder), 0);
     assert_told();
-    put("base/abstractions/a");
+    scratch_put("base/abstractions/a", "x", 0644);
     assert_told();
 }
 
 Test(tree_watch, a_write_through_memory_is_told)
 {
-    _cleanup_free_ char *file = path_of("base/abstractions/a");
+    _cleanup_free_ char *file = scratch_path("base/abstractions/a");
 
     begin();
     int fd = open(file, O_RDWR | O_CLOEXEC);
@@ -178,8 +154,8 @@ Test(tree_watch, a_write_through_memory_is_told)
 /* Events are of what was watched, not of what its path leads to now. */
 Test(tree_watch, a_link_on_the_way_that_leads_elsewhere_is_told)
 {
-    _cleanup_free_ char *way = path_of("way"), *base = path_of("way/base"),
-                        *program = path_of("way/bin/parser"), *here = path_of(".");
+    _cleanup_free_ char *way = scratch_path("way"), *base = scratch_path("way/base"),
+                        *program = scratch_path("way/bin/parser"), *here = scratch_path(".");
 
     cr_assert_eq(symlink(here, way), 0);
     tree_watch_begin(watch, program, base, folders);
@@ -187,7 +163,7 @@ Test(tree_watch, a_link_on_the_way_that_leads_elsewhere_is_told)
     make_folder("elsewhere");
     make_folder("elsewhere/base");
     make_folder("elsewhere/bin");
-    put("elsewhere/bin/parser");
+    scratch_put("elsewhere/bin/parser", "x", 0644);
     cr_assert_eq(unlink(way), 0);
     cr_assert_eq(symlink("elsewhere", way), 0);
     cr_assert_not(tree_watch_is_quiet(watch));
@@ -198,7 +174,7 @@ Test(tree_watch, more_events_than_fit_are_told)
     begin();
     for (int i = 0; i < 20000; i++) {
         _cleanup_free_ char *name = xasprintf("base/%d", i % 100);
-        _cleanup_free_ char *path = path_of(name);
+        _cleanup_free_ char *path = scratch_path(name);
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         unlink(path);
     }
@@ -207,8 +183,8 @@ Test(tree_watch, more_events_than_fit_are_told)
 
 Test(tree_watch, with_links_it_is_never_sure)
 {
-    _cleanup_free_ char *link = path_of("base/abstractions/link");
-    _cleanup_free_ char *folder = path_of("base/tunables");
+    _cleanup_free_ char *link = scratch_path("base/abstractions/link");
+    _cleanup_free_ char *folder = scratch_path("base/tunables");
 
     cr_assert_eq(symlink("../elsewhere", link), 0);
     begin();
@@ -223,7 +199,7 @@ Test(tree_watch, with_links_it_is_never_sure)
 
 Test(tree_watch, with_other_names_of_files_it_is_never_sure)
 {
-    _cleanup_free_ char *file = path_of("base/abstractions/a"), *other = path_of("other");
+    _cleanup_free_ char *file = scratch_path("base/abstractions/a"), *other = scratch_path("other");
 
     cr_assert_eq(link(file, other), 0);
     begin();
@@ -233,7 +209,8 @@ Test(tree_watch, with_other_names_of_files_it_is_never_sure)
 /* As a file that a container gets from its host. */
 Test(tree_watch, with_a_file_mounted_there_it_is_never_sure)
 {
-    _cleanup_free_ char *file = path_of("base/abstractions/a"), *other = path_of("bin/parser");
+    _cleanup_free_ char *file = scratch_path("base/abstractions/a"),
+                        *other = scratch_path("bin/parser");
 
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount(other, file, NULL, MS_BIND, NULL) < 0)
@@ -245,8 +222,8 @@ Test(tree_watch, with_a_file_mounted_there_it_is_never_sure)
 
 Test(tree_watch, without_a_program_or_on_the_files_of_others_it_is_never_sure)
 {
-    _cleanup_free_ char *base = path_of("base");
-    _cleanup_free_ char *program = path_of("bin/parser");
+    _cleanup_free_ char *base = scratch_path("base");
+    _cleanup_free_ char *program = scratch_path("bin/parser");
 
     tree_watch_begin(watch, "/nonexistent", base, folders);
     cr_assert_not(tree_watch_is_quiet(watch));
