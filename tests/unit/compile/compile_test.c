@@ -525,9 +525,16 @@ static size_t count_descriptors(void)
     return count;
 }
 
+/* With the one that tells of changed includes, which comes with the first compilation. */
+static size_t count_lasting_descriptors(void)
+{
+    cr_assert_eq(compiler_refresh(compiler, 0, NULL), 0);
+    return count_descriptors();
+}
+
 Test(compile, hundreds_of_compilations_leave_nothing_behind)
 {
-    size_t descriptors = count_descriptors(), allocated = 0;
+    size_t descriptors = count_lasting_descriptors(), allocated = 0;
 
     for (int i = 0; i < 400; i++) {
         _cleanup_free_ char *text = xasprintf("profile p%d {\n  /x%d r,\n}\n", i, i);
@@ -550,7 +557,7 @@ Test(compile, can_be_cancelled_at_any_time)
 {
     _cleanup_free_ char *text = endless_policy();
     const char *texts[] = {text, "profile a {\n}\n", "include \"/etc/passwd\"\n"};
-    size_t descriptors = count_descriptors();
+    size_t descriptors = count_lasting_descriptors();
     struct outcome outcome = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
