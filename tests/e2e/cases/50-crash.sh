@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The agent is killed at every second of its calls that change the node, on a machine of its own. With LONG=1 (make
+# The agent is killed at every third of its calls that change the node, on a machine of its own. With LONG=1 (make
 # faults) at each of them; in long/60-faults.sh they fail, or the machine loses power.
 
 crash_boot() { # [VM OPTION...]
@@ -17,8 +17,8 @@ test_a_kill_at_any_call_leaves_what_the_next_start_repairs() {
     crash_boot
     local scenario
     for scenario in load replace unload; do
-        vm exec crash --timeout 600 -- env STEP="${LONG:-2}" crash.sh all $scenario kill
+        vm exec crash --timeout 600 -- env STEP="${LONG:-3}" crash.sh all $scenario kill
     done
-    vm exec crash --timeout 600 -- env STEP=3 crash.sh all replace half
+    vm exec crash --timeout 600 -- env STEP=5 crash.sh all replace half
     vm down crash
 }

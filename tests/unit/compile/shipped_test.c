@@ -221,7 +221,7 @@ Test(shipped, texts_of_chance_come_out_as_from_the_parser)
     struct tally tally = {0};
 
     make_shipped();
-    for (state = 1; state < 600000; state += 1000) {
+    for (state = 1; state < 250000; state += 1000) {
         unsigned before = state;
         _cleanup_buf_ struct buf text = BUF_INIT(TEXT_MAX);
 
