@@ -96,8 +96,7 @@ static void check_drift(void *userdata)
         log_warn("cannot read the kernel's policy", "node", host->node_name, "err",
                  error_message(&err));
     while ((record = records_next(host->records, &position)))
-        /* What is on its way out may wait for just this. */
-        if (record_depends_on_others(record) || record->releasing ||
+        if (record_depends_on_others(record) ||
             (record->marker && (unknown || !loaded_matches(host->loaded, record->marker))))
             kube_workqueue_add(reconciler->queue, record->name);
 }

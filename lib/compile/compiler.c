@@ -97,9 +97,9 @@ static int look(struct compiler *compiler, struct error *err)
     int r = identity_stamp(parser, stamp, err);
     if (r < 0)
         return r;
-    compiler->unwatched =
-        strcmp(stamp, compiler->stamp) == 0 && !tree_watch_is_quiet(compiler->watch);
-    if (strcmp(stamp, compiler->stamp) == 0)
+    bool same = strcmp(stamp, compiler->stamp) == 0;
+    compiler->unwatched = same && !tree_watch_is_quiet(compiler->watch);
+    if (same)
         return 0;
     r = look_again(compiler, stamp, err);
     if (r == 0)

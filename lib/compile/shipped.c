@@ -48,14 +48,14 @@ static int open_public(int dir, const char *name, int flags, struct stat *st, in
 
 static int enter(struct shipped *shipped, const char *path, size_t len)
 {
-    _cleanup_free_ char *name = xstrndup(path, len);
-    _cleanup_close_ int folder = fcntl(shipped->base, F_DUPFD_CLOEXEC, 3);
-    int r = folder < 0 ? -ENOTSUP : 0;
-    char *rest = name;
+    _cleanup_free_ char *name = xstrndup(path, len), *parts = xstrdup(name);
+    char *rest = parts;
     struct stat st;
 
     if (shipped->name && strcmp(shipped->name, name) == 0)
         return 0;
+    _cleanup_close_ int folder = fcntl(shipped->base, F_DUPFD_CLOEXEC, 3);
+    int r = folder < 0 ? -ENOTSUP : 0;
     for (char *part; r == 0 && (part = strsep(&rest, "/"));) {
         int below = -1;
         r = open_public(folder, part, O_PATH | O_DIRECTORY, &st, &below);
@@ -70,7 +70,7 @@ static int enter(struct shipped *shipped, const char *path, size_t len)
         close(shipped->folder);
     shipped->folder = TAKE_FD(folder);
     free(shipped->name);
-    shipped->name = xstrndup(path, len);
+    shipped->name = TAKE_PTR(name);
     return 0;
 }
 
@@ -172,11 +172,13 @@ static int open_base(struct shipped *shipped)
 {
     struct stat st;
 
-    if (shipped->base < 0)
-        shipped->base = open(shipped->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return shipped->base >= 0 && fstat(shipped->base, &st) == 0 && (st.st_mode & S_IXOTH)
-               ? 0
-               : -ENOTSUP;
+    if (shipped->base >= 0)
+        return 0;
+    _cleanup_close_ int fd = open(shipped->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || !(st.st_mode & S_IXOTH))
+        return -ENOTSUP;
+    shipped->base = TAKE_FD(fd);
+    return 0;
 }
 
 static int find(void *userdata, const char *path, struct expand_files *ret)

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/compile/tree_watch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -13,6 +11,9 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/fs.h"
+#include "lib/base/strv.h"
+#include "lib/compile/tree.h"
 
 #define DEPTH_MAX 8
 #define COMES_OR_GOES (IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE | IN_MOVE_SELF)
@@ -127,42 +128,36 @@ static bool is_local(int fd)
 static bool add_folder(const struct tree_watch *watch, const char *path, unsigned depth);
 
 /* A file is told of by its folder, unless it has other names or is mounted there. */
-static bool is_told(int folder, const char *name)
+static bool is_told(const struct statx *st)
 {
-    struct statx st;
-
-    return statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_NLINK, &st) == 0 &&
-           S_ISREG(st.stx_mode) && st.stx_nlink == 1 &&
-           (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
-           !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+    return S_ISREG(st->stx_mode) && st->stx_nlink == 1 &&
+           (st->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
+           !(st->stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static bool add_entry(const struct tree_watch *watch, int fd, const char *folder,
-                      const struct dirent *entry, unsigned depth)
+static bool add_entry(const struct tree_watch *watch, int folder, const char *folder_path,
+                      const char *name, unsigned depth)
 {
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-        return true;
-    if (entry->d_type != DT_DIR)
-        return is_told(fd, entry->d_name);
-    _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
-    return add_folder(watch, path, depth + 1);
+    _cleanup_free_ char *path = xasprintf("%s/%s", folder_path, name);
+    struct statx st;
+
+    if (statx(folder, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_NLINK, &st) < 0)
+        return false;
+    return S_ISDIR(st.stx_mode) ? add_folder(watch, path, depth + 1) : is_told(&st);
 }
 
 /* Watched first: what comes while it is listed is told as well. */
 static bool add_folder(const struct tree_watch *watch, const char *path, unsigned depth)
 {
-    bool sure = depth < DEPTH_MAX &&
-                inotify_add_watch(watch->fd, path, CHANGES | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0;
-    DIR *stream = sure ? opendir(path) : NULL;
-    const struct dirent *entry;
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_close_ int folder = -1;
 
-    if (!stream)
-        return false;
-    sure = is_local(dirfd(stream));
-    while (sure && (errno = 0, entry = readdir(stream)))
-        sure = add_entry(watch, dirfd(stream), path, entry, depth);
-    sure = sure && errno == 0;
-    closedir(stream);
+    bool sure = depth < DEPTH_MAX &&
+                inotify_add_watch(watch->fd, path, CHANGES | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0 &&
+                fs_open_dir(AT_FDCWD, path, &folder, NULL) == 0 && is_local(folder) &&
+                tree_names(folder, path, &names, NULL) == 0;
+    for (size_t i = 0; sure && i < names.len; i++)
+        sure = add_entry(watch, folder, path, names.items[i], depth);
     return sure;
 }
 

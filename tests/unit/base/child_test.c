@@ -362,12 +362,14 @@ static int check_and_change_uid(void *userdata)
 {
     const bool *change = userdata;
 
-    if (*change && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+    if (!*change)
+        return 0;
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
         return -EXDEV;
-    if (*change && syscall(SYS_setresuid, 65534, 65534, 65534) < 0)
+    if (syscall(SYS_setresuid, 65534, 65534, 65534) < 0)
         return -EPERM;
     /* fs.suid_dumpable, which may be 2. */
-    return !*change || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 ? 0 : -EXDEV;
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 ? 0 : -EXDEV;
 }
 
 Test(child, nobody_traces_it_before_it_runs_its_program)
