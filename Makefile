@@ -117,6 +117,18 @@ $(BUILD)/%.o: %.c Makefile
 # Holds the text of this file.
 $(BUILD)/agent/self_profile.o: deploy/apparmor-agent.profile
 
+# What is preloaded into apparmor_parser, and held by this file. It meets another program's libraries: no sanitizers.
+PRELOAD := $(BUILD)/lib/compile/preload.so
+PRELOAD_SOURCES := lib/compile/preload/server.c lib/compile/confine.c lib/compile/syscalls.c
+$(PRELOAD): $(PRELOAD_SOURCES) $(wildcard lib/compile/preload/*.h) \
+		lib/compile/confine.h lib/compile/syscalls.h Makefile
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) -I. -D_GNU_SOURCE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -std=gnu17 -O2 $(WARNINGS) $(HARDEN) \
+		-fPIC -fvisibility=hidden -shared -s -Wl,-z,relro,-z,now,-z,noexecstack -o $@ $(PRELOAD_SOURCES)
+$(BUILD)/lib/compile/fork_server.o: CPPFLAGS += -DPRELOAD_FILE='"$(PRELOAD)"'
+$(BUILD)/lib/compile/fork_server.o: $(PRELOAD)
+
 # The version changes with each commit: only the file that shows it is rebuilt.
 $(BUILD)/lib/base/options.o: CPPFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
 $(BUILD)/lib/base/options.o: $(BUILD)/version

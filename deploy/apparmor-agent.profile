@@ -40,6 +40,8 @@ profile apparmor.io.agent flags=(attach_disconnected) {
   network inet6 dgram,
   # Between threads of the process.
   unix (create, getattr, setattr, getopt, setopt, shutdown, send, receive) type=stream,
+  # With a compiler that is held ready.
+  unix (create, getattr, send, receive) type=seqpacket,
 
   # The kernel's policy, …
   @{apparmorfs}/{,**} r,
@@ -106,6 +108,8 @@ profile apparmor.io.agent flags=(attach_disconnected) {
     @{includes}/{abi,abstractions,apache2.d,local,php-fpm.d,samba,tunables}/{,**} r,
     @{apparmorfs}/features/{,**} r,
     /dev/null rw,
+    # Held ready, it is asked for processes.
+    unix (getattr, send, receive) type=seqpacket,
     /proc/sys/kernel/osrelease r,
     /proc/sys/vm/overcommit_memory r,
     signal (receive),

@@ -42,8 +42,8 @@ struct child {
  * where we read later. */
 struct launch {
     const struct child_options *options;
-    int null_fd, out_fd, err_fd, report_fd; /* all above 2 */
-    int *keep;                              /* ascending, what close_range() goes around */
+    int in_fd, out_fd, err_fd, report_fd; /* all above 2 */
+    int *keep;                            /* ascending, what close_range() goes around */
     size_t keep_count;
 };
 
@@ -91,7 +91,7 @@ static int launch_close_others(const struct launch *launch)
 
 static int launch_set_descriptors(const struct launch *launch)
 {
-    if (dup2(launch->null_fd, 0) < 0 || dup2(launch->out_fd, 1) < 0 || dup2(launch->err_fd, 2) < 0)
+    if (dup2(launch->in_fd, 0) < 0 || dup2(launch->out_fd, 1) < 0 || dup2(launch->err_fd, 2) < 0)
         return -errno;
     for (size_t i = 0; i < launch->options->fd_count; i++)
         if (fcntl(launch->options->fds[i], F_SETFD, 0) < 0)
@@ -359,10 +359,10 @@ static int launch_fork(struct launch *launch, int report_read_fd, pid_t *ret, st
 static int child_launch(const struct child_options *options, int out_fd, int err_fd, pid_t *ret,
                         struct error *err)
 {
-    _cleanup_close_ int null_fd = open_null();
+    _cleanup_close_ int null_fd = options->stdin_fd > 0 ? -1 : open_null();
     _cleanup_free_ int *keep = xcalloc(options->fd_count + 1, sizeof(*keep));
     int report[2] = {-1, -1};
-    int r = null_fd < 0 ? -errno : make_pipe(report);
+    int r = null_fd < 0 && options->stdin_fd <= 0 ? -errno : make_pipe(report);
     _cleanup_close_ int report_read = report[0];
 
     if (r == 0) {
@@ -374,7 +374,7 @@ static int child_launch(const struct child_options *options, int out_fd, int err
 
     struct launch launch = {
         .options = options,
-        .null_fd = null_fd,
+        .in_fd = options->stdin_fd > 0 ? options->stdin_fd : null_fd,
         .out_fd = out_fd,
         .err_fd = err_fd,
         .report_fd = report[1],
@@ -388,6 +388,25 @@ static int child_launch(const struct child_options *options, int out_fd, int err
     if (launch.report_fd >= 0)
         close(launch.report_fd);
     return r;
+}
+
+/* Another one's word that a process is ours is not taken: the group of this pid would be killed. */
+static int child_launch_elsewhere(const struct child_options *options, int out_fd, int err_fd,
+                                  pid_t *ret, struct error *err)
+{
+    siginfo_t info;
+    pid_t pid = -1;
+
+    int r = options->launch(options->launch_userdata, out_fd, err_fd, &pid, err);
+    if (r < 0)
+        return r;
+    if (pid <= 1 || waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return error_set(err, -ECHILD, "process %d, which was made for us, is no child of ours",
+                         (int) pid);
+    /* It does the same; whoever is first. */
+    setpgid(pid, pid);
+    *ret = pid;
+    return 0;
 }
 
 static int stream_open(struct stream *stream, struct child *child, uv_loop_t *loop, struct buf *buf,
@@ -443,7 +462,9 @@ int child_start(uv_loop_t *loop, const struct child_options *options, child_fn d
         r = stream_open(&child->err, child, loop, &child->result.err, &err_fd);
     if (r < 0)
         r = error_set_errno(err, r, "cannot prepare to run %s", options->argv[0]);
-    if (r == 0)
+    if (r == 0 && options->launch)
+        r = child_launch_elsewhere(options, out_fd, err_fd, &child->pid, err);
+    else if (r == 0)
         r = child_launch(options, out_fd, err_fd, &child->pid, err);
     if (r == 0) {
         r = child_attach(child, loop, options->deadline_ms);

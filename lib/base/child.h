@@ -20,9 +20,10 @@ struct child;
 struct child_options {
     const char *const *argv; /* NULL-terminated; argv[0] is a path, PATH is not searched */
     const char *const *env;  /* NULL-terminated; NULL: an empty environment */
+    int stdin_fd;            /* 0: /dev/null */
     const int *fds;          /* descriptors that keep their number in the child */
     size_t fd_count;
-    size_t stdout_max, stderr_max; /* bytes kept; standard input is /dev/null */
+    size_t stdout_max, stderr_max; /* bytes kept */
     uint64_t deadline_ms;          /* from the start; required */
     /*
      * Called in the child between vfork and exec, in the memory of the caller,
@@ -32,6 +33,13 @@ struct child_options {
      */
     int (*prepare)(void *userdata);
     void *prepare_userdata;
+    /*
+     * In place of all that is above but the ceilings and the deadline: has somebody else make the
+     * process, which must be a child of ours and is about to lead a group of its own, and write
+     * to these descriptors.
+     */
+    int (*launch)(void *userdata, int out_fd, int err_fd, pid_t *ret, struct error *err);
+    void *launch_userdata;
 };
 
 struct child_result {

@@ -176,6 +176,7 @@ static void begin(struct builder *builder, struct build *build)
     take_place(build);
     build->started_ms = clock_monotonic_ms();
     build->options.memory_max = build->memory;
+    build->options.more = builder->first != NULL;
     build->compilation =
         compiler_run_with(builder->compiler, build->profile, &build->options, compiled, build);
 }

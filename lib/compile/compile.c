@@ -38,6 +38,7 @@ struct compilation {
 
     struct parser parser; /* as it shall run; what it points to is the compiler's */
     bool foreign;         /* the features are not the compiler's */
+    bool more;            /* compilations are to follow */
     enum stage stage;
     int text_fd;
     struct child *child;
@@ -86,6 +87,9 @@ static void start_stage(struct compilation *compilation, enum stage stage, const
     _cleanup_error_ struct error err = {0};
 
     compilation->stage = stage;
+    compilation->parser.server = stage == COMPILE && !compilation->foreign
+                                     ? compiler_server(compilation->compiler, compilation->more)
+                                     : NULL;
     if (compilation->text_fd >= 0)
         close(TAKE_FD(compilation->text_fd));
     int r = parser_text_file(text, len, &compilation->text_fd, &err);
@@ -143,13 +147,12 @@ static int fail_compile(const struct compilation *compilation, const struct chil
                         struct error *err)
 {
     const struct parser *parser = &compilation->parser;
-    _cleanup_free_ char *file = parser_text_name(compilation->text_fd);
     _cleanup_buf_ struct buf program = BUF_INIT(PROGRAM_MAX);
 
     /* Without it more words are left out. */
     (void) !fs_read(AT_FDCWD, parser->path, &program, NULL);
     const struct diagnose_options options = {
-        .file = file,
+        .file = PARSER_TEXT_NAME,
         .includes = parser->includes,
         .text = compilation->profile->text,
         .text_len = compilation->profile->text_len,
@@ -406,6 +409,8 @@ static void on_child(void *userdata, struct child_result *result)
     struct compilation *compilation = userdata;
 
     compilation->child = NULL;
+    if (result->signal)
+        compiler_server_end(compilation->compiler);
     switch (compilation->stage) {
     case FLATTEN:
         on_flattened(compilation, result);
@@ -424,6 +429,7 @@ static void take_parser(struct compilation *compilation, const struct compile_op
     struct parser *parser = &compilation->parser;
 
     *parser = *compiler_parser(compilation->compiler);
+    compilation->more = options->more;
     compilation->foreign = options->features && options->features != parser->features;
     if (options->features)
         parser->features = options->features;

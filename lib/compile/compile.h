@@ -66,6 +66,7 @@ struct compile_options {
                                   caller has a reference; nothing is kept of it then */
     uint64_t deadline_ms;      /* of each parser run; 0: the compiler's */
     size_t memory_max;         /* of each parser run; 0: the compiler's */
+    bool more;                 /* compilations are to follow: the parser is held ready for them */
 };
 struct compilation *compiler_run_with(struct compiler *compiler,
                                       const struct policy_profile *profile,

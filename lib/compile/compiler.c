@@ -9,6 +9,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/compile/cache.h"
+#include "lib/compile/fork_server.h"
 #include "lib/compile/identity.h"
 #include "lib/compile/parser.h"
 #include "lib/compile/probe.h"
@@ -35,6 +36,9 @@ struct compiler {
     char stamp[DIGEST_HEX_SIZE]; /* of the files when they were last read; "" before that */
     struct identity identity;
     char *version;
+
+    struct fork_server *server;
+    bool cannot_serve; /* this program */
 };
 
 static int find_parser(struct parser *parser, const char *path, struct error *err)
@@ -62,6 +66,7 @@ static int meet_parser(struct compiler *compiler, const char *program, struct er
         return r;
     compiler->parser.may_fork = probe.may_fork;
     compiler->parser.major = strtoul(probe.version, NULL, 10);
+    compiler->cannot_serve = false;
     free(compiler->version);
     compiler->version = xstrdup(probe.version);
     return 0;
@@ -80,6 +85,7 @@ static int look_again(struct compiler *compiler, const char *stamp, struct error
         log_info("the compiler or what policy includes has changed: policy is compiled again as "
                  "it comes up");
     compiler->identity = identity;
+    compiler_server_end(compiler);
     return 0;
 }
 
@@ -165,6 +171,7 @@ void compiler_free(struct compiler *compiler)
 {
     if (!compiler)
         return;
+    fork_server_free(compiler->server);
     parser_done(&compiler->parser);
     shipped_free(compiler->shipped);
     tree_watch_free(compiler->watch);
@@ -206,6 +213,42 @@ struct shipped *compiler_shipped(const struct compiler *compiler)
 struct cache *compiler_cache(const struct compiler *compiler)
 {
     return compiler->cache;
+}
+
+static void serve(struct compiler *compiler)
+{
+    _cleanup_error_ struct error err = {0};
+
+    if (parser_serve(&compiler->parser, compiler->loop, &compiler->server, &err) == 0)
+        return;
+    log_debug("the compiler cannot be held ready", "err", error_message(&err));
+    compiler->cannot_serve = true;
+}
+
+struct fork_server *compiler_server(struct compiler *compiler, bool more)
+{
+    if (compiler->server) {
+        switch (fork_server_state(compiler->server)) {
+        case FORK_SERVER_FAILED:
+            compiler->cannot_serve = true;
+            compiler_server_end(compiler);
+            break;
+        case FORK_SERVER_OVER:
+            compiler_server_end(compiler);
+            break;
+        case FORK_SERVER_STARTS:
+        case FORK_SERVER_READY:
+            break;
+        }
+    }
+    if (!compiler->server && more && !compiler->cannot_serve)
+        serve(compiler);
+    return compiler->server;
+}
+
+void compiler_server_end(struct compiler *compiler)
+{
+    fork_server_free(TAKE_PTR(compiler->server));
 }
 
 const struct parser *compiler_parser(const struct compiler *compiler)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,6 +16,7 @@
  */
 struct cache;
 struct compiler;
+struct fork_server;
 struct parser;
 struct shipped;
 
@@ -59,4 +61,12 @@ uv_loop_t *compiler_loop(const struct compiler *compiler);
 struct shipped *compiler_shipped(const struct compiler *compiler);
 /* NULL: nothing is kept. */
 struct cache *compiler_cache(const struct compiler *compiler);
+/*
+ * Where compilations of its own features are forked from, or NULL: there is none until it has been
+ * asked for with `more` to come after this one, and it ends when that turns out not to be so.
+ */
+struct fork_server *compiler_server(struct compiler *compiler, bool more);
+/* Policy has made a process of it crash, which may have been for what it learns of the next one's
+ * memory: that is a new program's. */
+void compiler_server_end(struct compiler *compiler);
 const struct parser *compiler_parser(const struct compiler *compiler);

@@ -19,6 +19,17 @@ struct place {
     char last; /* last character that is no white space; 0 at the start */
 };
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* After it, '#' is no part of a word. */
+static bool ends_word(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == '{' || c == '}' || c == '(' || c == ')';
+}
+
 static bool at_rule_start(const struct place *place)
 {
     return !place->quoted && place->parens == 0 &&
@@ -33,13 +44,13 @@ static void place_advance(struct place *place, const char *line, size_t len)
             i++;
         else if (c == '"')
             place->quoted = !place->quoted;
-        else if (!place->quoted && c == '#' && (i == 0 || strchr(" \t,{}()", line[i - 1])))
+        else if (!place->quoted && c == '#' && (i == 0 || ends_word(line[i - 1])))
             return;
         else if (!place->quoted && c == '(')
             place->parens++;
         else if (!place->quoted && c == ')' && place->parens)
             place->parens--;
-        if (!strchr(" \t\r\n", c))
+        if (!is_space(c))
             place->last = c;
     }
 }
@@ -91,9 +102,9 @@ int flatten_clean(const char *text, size_t len, struct buf *out, struct error *e
         const char *newline = memchr(line, '\n', (size_t) (end - line));
         const char *next = newline ? newline + 1 : end;
         const char *first = line, *last = newline ? newline : end;
-        while (first < last && strchr(" \t\r", *first))
+        while (first < last && is_space(*first))
             first++;
-        while (last > first && strchr(" \t\r", last[-1]))
+        while (last > first && is_space(last[-1]))
             last--;
         if (!can_go(&place, first, (size_t) (last - first), abis)) {
             if (buf_add(out, line, (size_t) (next - line)) < 0)

@@ -9,6 +9,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
 #include "lib/base/strv.h"
 #include "lib/compile/sandbox.h"
 #include "lib/policy/blob.h"
@@ -83,15 +84,19 @@ int parser_text_file(const char *text, size_t len, int *ret_fd, struct error *er
     return 0;
 }
 
-/* On standard input its messages could not be told from those about includes. */
-char *parser_text_name(int text_fd)
-{
-    return xasprintf("/proc/self/fd/%d", text_fd);
-}
-
 /* --- a run --- */
 
-static int make_sandbox(const struct parser *parser, struct sandbox **ret, struct error *err)
+static struct confine_limits limits_of(const struct parser *parser)
+{
+    return (struct confine_limits){
+        .memory_max = parser->memory_max,
+        .cpu_seconds = parser->deadline_ms / 1000 + 2,
+        .may_fork = parser->may_fork,
+    };
+}
+
+static int make_sandbox(const struct parser *parser, bool serves, struct sandbox **ret,
+                        struct error *err)
 {
     struct sandbox_path paths[PATHS_MAX];
     _cleanup_strv_ struct strv folders = {0};
@@ -113,9 +118,8 @@ static int make_sandbox(const struct parser *parser, struct sandbox **ret, struc
         .path_count = count,
         .uid = parser->uid,
         .gid = parser->gid,
-        .memory_max = parser->memory_max,
-        .cpu_seconds = parser->deadline_ms / 1000 + 2,
-        .may_fork = parser->may_fork,
+        .limits = limits_of(parser),
+        .serves = serves,
     };
     return sandbox_new(&options, ret, err);
 }
@@ -135,10 +139,9 @@ static void add_compile_args(const struct parser *parser, struct strv *args)
         strv_add(args, "-c0");
 }
 
-static void make_args(const struct parser *parser, enum parser_task task, int text_fd,
-                      struct strv *args)
+static void make_args(const struct parser *parser, enum parser_task task, struct strv *args)
 {
-    _cleanup_free_ char *features = parser_text_name(features_fd(parser->features));
+    _cleanup_free_ char *features = xasprintf("/proc/self/fd/%d", features_fd(parser->features));
     const char *const base[] = {"--base", parser->includes, "--features-file",
                                 features, "--quiet",        "--jobs=0"};
 
@@ -155,47 +158,115 @@ static void make_args(const struct parser *parser, enum parser_task task, int te
         strv_add(args, "--preprocess");
     else
         add_compile_args(parser, args);
-    strv_take(args, parser_text_name(text_fd));
+    /* Not "-": what it says of standard input could not be told from what it says of includes. */
+    strv_add(args, PARSER_TEXT_NAME);
+}
+
+static const size_t output_max[] = {
+    [PARSER_VERSION] = VERSION_MAX,
+    [PARSER_FLATTEN] = PARSER_FLAT_MAX,
+    [PARSER_COMPILE] = BLOB_SIZE_MAX,
+};
+
+/* The program as it is started; `args` and `sandbox` are the caller's to release. */
+struct program {
+    struct strv args;
+    struct sandbox *sandbox;
+    int keep;
+    struct child_options options;
+};
+
+static void program_done(struct program *program)
+{
+    strv_done(&program->args);
+    sandbox_free(program->sandbox);
+}
+#define _cleanup_program_ _cleanup_(program_done)
+
+static int program_init(struct program *program, const struct parser *parser,
+                        enum parser_task task, bool serves, struct error *err)
+{
+    int r = make_sandbox(parser, serves, &program->sandbox, err);
+
+    if (r < 0)
+        return r;
+    make_args(parser, task, &program->args);
+    strv_take(&program->args, NULL);
+    program->keep = features_fd(parser->features);
+    program->options = (struct child_options){
+        .argv = (const char *const *) program->args.items,
+        .env = ENVIRONMENT,
+        .fds = &program->keep,
+        .fd_count = 1,
+        .stdout_max = output_max[task],
+        .stderr_max = STDERR_MAX,
+        .deadline_ms = parser->deadline_ms,
+        .prepare = sandbox_enter,
+        .prepare_userdata = program->sandbox,
+    };
+    return 0;
+}
+
+int parser_serve(const struct parser *parser, uv_loop_t *loop, struct fork_server **ret,
+                 struct error *err)
+{
+    _cleanup_program_ struct program program = {0};
+    int r = program_init(&program, parser, PARSER_COMPILE, true, err);
+
+    return r < 0 ? r : fork_server_new(loop, &program.options, ret, err);
 }
 
 static int start_child(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
                        int text_fd, child_fn done, void *userdata, struct child **ret,
                        struct error *err)
 {
-    static const size_t output_max[] = {
-        [PARSER_VERSION] = VERSION_MAX,
-        [PARSER_FLATTEN] = PARSER_FLAT_MAX,
-        [PARSER_COMPILE] = BLOB_SIZE_MAX,
-    };
-    _cleanup_(sandbox_freep) struct sandbox *sandbox = NULL;
-    _cleanup_strv_ struct strv args = {0};
+    _cleanup_program_ struct program program = {0};
+    int r = program_init(&program, parser, task, false, err);
 
-    int r = make_sandbox(parser, &sandbox, err);
     if (r < 0)
         return r;
-    make_args(parser, task, text_fd, &args);
-    strv_take(&args, NULL);
-    const int fds[] = {features_fd(parser->features), text_fd};
+    program.options.stdin_fd = text_fd >= 0 ? text_fd : 0;
+    return child_start(loop, &program.options, done, userdata, ret, err);
+}
+
+static int fork_child(const struct parser *parser, uv_loop_t *loop, int text_fd, child_fn done,
+                      void *userdata, struct child **ret, struct error *err)
+{
+    struct fork_server_run run = {parser->server, limits_of(parser), text_fd};
     const struct child_options options = {
-        .argv = (const char *const *) args.items,
-        .env = ENVIRONMENT,
-        .fds = fds,
-        .fd_count = text_fd >= 0 ? 2 : 1,
-        .stdout_max = output_max[task],
+        .argv = (const char *const[]){parser->path, NULL},
+        .stdout_max = output_max[PARSER_COMPILE],
         .stderr_max = STDERR_MAX,
         .deadline_ms = parser->deadline_ms,
-        .prepare = sandbox_enter,
-        .prepare_userdata = sandbox,
+        .launch = fork_server_launch,
+        .launch_userdata = &run,
     };
     return child_start(loop, &options, done, userdata, ret, err);
+}
+
+/* Of the one that is held ready, if there is one. */
+static bool is_forked(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
+                      int text_fd, child_fn done, void *userdata, struct child **ret)
+{
+    _cleanup_error_ struct error err = {0};
+
+    if (task != PARSER_COMPILE || !parser->server ||
+        fork_server_state(parser->server) != FORK_SERVER_READY)
+        return false;
+    if (fork_child(parser, loop, text_fd, done, userdata, ret, &err) == 0)
+        return true;
+    log_debug("the compiler is started once more", "err", error_message(&err));
+    return false;
 }
 
 int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task task, int text_fd,
                  child_fn done, void *userdata, struct child **ret, struct error *err)
 {
     _cleanup_error_ struct error failure = {0};
-    int r = start_child(parser, loop, task, text_fd, done, userdata, ret, &failure);
 
+    if (is_forked(parser, loop, task, text_fd, done, userdata, ret))
+        return 0;
+    int r = start_child(parser, loop, task, text_fd, done, userdata, ret, &failure);
     if (r == -EPERM)
         return error_set_reason(err, r, UNAVAILABLE,
                                 "the compiler cannot be started: %s (running as root, this needs "

@@ -10,6 +10,7 @@
 #include "lib/base/child.h"
 #include "lib/base/error.h"
 #include "lib/compile/features.h"
+#include "lib/compile/fork_server.h"
 
 /*
  * One run of apparmor_parser, in its sandbox: another uid, no capabilities, resource limits, a
@@ -25,6 +26,7 @@ struct parser {
     size_t memory_max;    /* bytes of address space */
     unsigned long major;  /* of its version; 0 until it is known */
     bool may_fork;        /* this parser compiles nothing without a process of its own */
+    struct fork_server *server; /* that compiles; not owned. NULL, or not ready: a start for each */
 };
 
 void parser_done(struct parser *parser);
@@ -49,13 +51,16 @@ enum parser_task {
 
 /* Takes policy text as a file that nobody can change; -1 for PARSER_VERSION. */
 _must_check_ int parser_text_file(const char *text, size_t len, int *ret_fd, struct error *err);
-/* The file's name in the parser's messages. The caller frees it. */
-char *parser_text_name(int text_fd);
+/* The file's name in the parser's messages. */
+#define PARSER_TEXT_NAME "/proc/self/fd/0"
 
 /* `done` as of child_start(). Reason CompilerUnavailable when the parser cannot be started. */
 _must_check_ int parser_start(const struct parser *parser, uv_loop_t *loop, enum parser_task task,
                               int text_fd, child_fn done, void *userdata, struct child **ret,
                               struct error *err);
+/* Has the parser ready to compile with these features. */
+_must_check_ int parser_serve(const struct parser *parser, uv_loop_t *loop,
+                              struct fork_server **ret, struct error *err);
 /* Whether it has got as far as its own code; reason CompilerUnavailable otherwise. */
 _must_check_ int parser_has_started(const struct parser *parser, const struct child_result *result,
                                     struct error *err);

@@ -49,9 +49,8 @@ struct sandbox {
     bool change_user;
     uid_t uid;
     gid_t gid;
-    size_t memory_max;
-    uint64_t cpu_seconds;
-    bool may_fork;
+    struct confine_limits limits;
+    bool serves;
     pid_t parent;
 };
 
@@ -139,9 +138,8 @@ int sandbox_new(const struct sandbox_options *options, struct sandbox **ret, str
         .change_user = geteuid() == 0,
         .uid = options->uid,
         .gid = options->gid,
-        .memory_max = options->memory_max,
-        .cpu_seconds = options->cpu_seconds,
-        .may_fork = options->may_fork,
+        .limits = options->limits,
+        .serves = options->serves,
         .parent = getpid(),
     };
     *ret = sandbox;
@@ -201,32 +199,15 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
-static int limit(__rlimit_resource_t resource, rlim_t value)
+/* Those that every process has in common. */
+static int set_limits(void)
 {
-    struct rlimit old;
-
-    /* A lower limit from outside holds. */
-    if (getrlimit(resource, &old) == 0 && old.rlim_max < value)
-        value = old.rlim_max;
-    return setrlimit(resource, &(struct rlimit){value, value}) < 0 ? -errno : 0;
-}
-
-static int set_limits(const struct sandbox *sandbox)
-{
-    int r = limit(RLIMIT_AS, sandbox->memory_max);
+    int r = confine_limit(RLIMIT_FSIZE, 0);
 
     if (r == 0)
-        r = limit(RLIMIT_CPU, sandbox->cpu_seconds);
+        r = confine_limit(RLIMIT_CORE, 0);
     if (r == 0)
-        r = limit(RLIMIT_FSIZE, 0);
-    if (r == 0)
-        r = limit(RLIMIT_CORE, 0);
-    if (r == 0)
-        r = limit(RLIMIT_NOFILE, 64);
-    /* Counted over all processes of the uid on the node, many of which may be there: none or any.
-     */
-    if (r == 0 && !sandbox->may_fork)
-        r = limit(RLIMIT_NPROC, 0);
+        r = confine_limit(RLIMIT_NOFILE, 64);
     return r;
 }
 
@@ -248,11 +229,12 @@ int sandbox_enter(void *userdata)
         return -errno;
     if (getppid() != sandbox->parent)
         return -ESRCH;
-    r = set_limits(sandbox);
+    r = set_limits();
     if (r < 0)
         return r;
     if (sandbox->ruleset >= 0 && syscall(SYS_landlock_restrict_self, sandbox->ruleset, 0) < 0)
         return -errno;
     /* Last: it takes away what came before. */
-    return syscalls_restrict_compiler();
+    r = syscalls_restrict_compiler();
+    return r < 0 || sandbox->serves ? r : confine_self(&sandbox->limits);
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/compile/confine.h"
 
 /*
  * What the compiler's child gives up between fork and exec: identity, capabilities, new privileges,
@@ -29,9 +30,8 @@ struct sandbox_options {
     size_t path_count;
     uid_t uid; /* taken on when we are root */
     gid_t gid;
-    size_t memory_max;    /* bytes of address space */
-    uint64_t cpu_seconds; /* of the processor */
-    bool may_fork;
+    struct confine_limits limits;
+    bool serves; /* it makes other processes, which take `limits` on by confine_self() */
 };
 
 _must_check_ int sandbox_new(const struct sandbox_options *options, struct sandbox **ret,

@@ -85,13 +85,12 @@ static const unsigned denied[] = {
 };
 
 static const unsigned compiler_denied[] = {
-    /* Other processes, also of the same user. setsid and setpgid would leave the group that is
-     * killed at the deadline. */
+    /* Other processes, also of the same user. setsid would leave the group that is killed at the
+     * deadline. */
     SYS_kill,
     SYS_tkill,
     SYS_rt_sigqueueinfo,
     SYS_rt_tgsigqueueinfo,
-    SYS_setpgid,
     SYS_setsid,
     SYS_setpriority,
     SYS_ioprio_set,
@@ -246,10 +245,21 @@ int syscalls_restrict_compiler(void)
     add_list(&program, CALLS(compiler_denied), DENY);
     add_newer(&program, (struct calls){0});
     add_argument_check(&program, SYS_clone, BPF_JSET, NAMESPACES, DENY, SECCOMP_RET_ALLOW);
-    /* abort() needs it for itself. */
-    add_argument_check(&program, SYS_tgkill, BPF_JEQ, (unsigned) getpid(), SECCOMP_RET_ALLOW, DENY);
     /* 0: itself. */
     add_argument_check(&program, SYS_prlimit64, BPF_JEQ, 0, SECCOMP_RET_ALLOW, DENY);
+    add_return(&program, SECCOMP_RET_ALLOW);
+    return install(&program, 0);
+}
+
+int syscalls_restrict_compiler_self(void)
+{
+    static const unsigned leaves_group[] = {SYS_setpgid};
+    struct program program;
+
+    add_start(&program);
+    add_list(&program, CALLS(leaves_group), DENY);
+    /* abort() needs it for itself. */
+    add_argument_check(&program, SYS_tgkill, BPF_JEQ, (unsigned) getpid(), SECCOMP_RET_ALLOW, DENY);
     add_return(&program, SECCOMP_RET_ALLOW);
     return install(&program, 0);
 }
@@ -275,6 +285,11 @@ int syscalls_restrict_agent(void)
 #else
 
 int syscalls_restrict_compiler(void)
+{
+    return 0;
+}
+
+int syscalls_restrict_compiler_self(void)
 {
     return 0;
 }

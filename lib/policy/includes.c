@@ -386,17 +386,37 @@ static bool word_is(const struct scan *scan, size_t start, const char *word)
     return scan->at - start == len && memcmp(scan->text + start, word, len) == 0;
 }
 
+/* Of a file. */
+static bool is_permission(char c)
+{
+    switch (c | 0x20) {
+    case 'r':
+    case 'w':
+    case 'a':
+    case 'l':
+    case 'm':
+    case 'k':
+    case 'x':
+    case 'p':
+    case 'c':
+    case 'i':
+    case 'u':
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool word_is_plain(const struct scan *scan, size_t start)
 {
     size_t len = scan->at - start;
 
     for (size_t i = 0; i < ARRAY_SIZE(PLAIN_WORDS); i++) {
-        if (word_is(scan, start, PLAIN_WORDS[i]))
+        if (*PLAIN_WORDS[i] == scan->text[start] && word_is(scan, start, PLAIN_WORDS[i]))
             return true;
     }
-    /* The permissions of a file. */
     for (size_t i = 0; i < len; i++) {
-        if (!strchr("rwalmkxpciuRWALMKXPCIU", scan->text[start + i]))
+        if (!is_permission(scan->text[start + i]))
             return false;
     }
     return true;

@@ -26,7 +26,7 @@ bool span_is(const struct text_scan *scan, struct span span, const char *word)
         text++;
         len -= 2;
     }
-    return len == strlen(word) && memcmp(text, word, len) == 0;
+    return len > 0 && *text == *word && len == strlen(word) && memcmp(text, word, len) == 0;
 }
 
 bool span_next_word(struct text_scan *scan, size_t end, struct span *ret)

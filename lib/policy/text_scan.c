@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/policy/text_scan.h"
 
-#include <string.h>
-
 char text_peek(const struct text_scan *scan, size_t ahead)
 {
     return scan->len - scan->at > ahead ? scan->text[scan->at + ahead] : '\0';
@@ -42,11 +40,19 @@ bool text_is_id(char c)
     return c != '\0' && !is_space(c) && c != '"' && c != '!' && c != ',';
 }
 
+/* Of sets that are shorter than a call. */
+static bool is_one_of(char c, const char *set)
+{
+    while (*set && *set != c)
+        set++;
+    return *set != '\0';
+}
+
 static bool is_escape(const struct text_scan *scan)
 {
     char next = text_peek(scan, 1);
 
-    return text_peek(scan, 0) == '\\' && next != '\0' && strchr(" \t\"!,#()", next);
+    return text_peek(scan, 0) == '\\' && is_one_of(next, " \t\"!,#()");
 }
 
 void text_skip_blanks(struct text_scan *scan)
@@ -89,7 +95,7 @@ void text_skip_id(struct text_scan *scan, const char *stops)
 
         if (is_escape(scan))
             scan->at += 2;
-        else if (c != '\0' && strchr(stops, c))
+        else if (is_one_of(c, stops))
             break;
         else if (text_is_id(c) || (c == ',' && text_is_id(text_peek(scan, 1))))
             scan->at++;

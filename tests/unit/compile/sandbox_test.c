@@ -43,9 +43,7 @@ static struct sandbox_options default_options(void)
         .path_count = ARRAY_SIZE(paths),
         .uid = 12345,
         .gid = 23456,
-        .memory_max = (size_t) 256 * 1024 * 1024,
-        .cpu_seconds = 5,
-        .may_fork = true,
+        .limits = {.memory_max = (size_t) 256 * 1024 * 1024, .cpu_seconds = 5, .may_fork = true},
     };
 }
 
@@ -133,7 +131,7 @@ Test(sandbox, may_be_kept_from_forking)
 {
     struct sandbox_options options = default_options();
 
-    options.may_fork = false;
+    options.limits.may_fork = false;
     if (geteuid() != 0)
         cr_skip_test("the limit of processes does not bind this user");
     _cleanup_outcome_ struct outcome outcome = run(&options, "echo started; (echo forked); exit 0");

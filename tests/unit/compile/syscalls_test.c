@@ -63,9 +63,16 @@ static int run_as(int (*restrict_calls)(void), void (*body)(void))
     return status;
 }
 
+static int restrict_compiler(void)
+{
+    int r = syscalls_restrict_compiler();
+
+    return r < 0 ? r : syscalls_restrict_compiler_self();
+}
+
 static int run(void (*body)(void))
 {
-    return run_as(syscalls_restrict_compiler, body);
+    return run_as(restrict_compiler, body);
 }
 
 static void assert_content(void (*body)(void))

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/compile/confine.h"
+
+/*
+ * What the agent and a held parser say to each other, over a SOCK_SEQPACKET pair: the parser a
+ * hello when it is ready, then for each request with its descriptors a reply. Both are of one
+ * build.
+ */
+#define PRELOAD_SOCKET_VARIABLE "APPARMOR_OPERATOR_FORK_SERVER" /* the descriptor's number */
+#define PRELOAD_KEEP_VARIABLE "APPARMOR_OPERATOR_KEEP"          /* one that policy's process has */
+
+enum preload_descriptor { PRELOAD_TEXT, PRELOAD_OUT, PRELOAD_ERR, PRELOAD_DESCRIPTORS };
+
+struct preload_request {
+    struct confine_limits limits;
+};
+
+struct preload_reply {
+    int32_t pid; /* a child of the server's own parent, or a negative errno; 0: the hello */
+};
