@@ -196,6 +196,15 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o \
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
+# Plays another program, whose sandbox leaves no room for sanitizers.
+$(BUILD)/tests/unit/%_parser: tests/unit/%_parser.c
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) $(HARDEN) $(LINK_HARDEN) -o $@ $<
+MISBEHAVING := $(BUILD)/tests/unit/compile/programs/misbehaving_parser
+$(BUILD)/tests/unit/compile/misbehaviour_test.o: CPPFLAGS += -DPROGRAM='"$(MISBEHAVING)"'
+$(BUILD)/tests/unit/compile/misbehaviour_test: | $(MISBEHAVING)
+
 # The unit tests; `make unit T=kube/config` runs one.
 .PHONY: unit
 unit: $(if $(T),$(BUILD)/tests/unit/$(T)_test,$(UNIT_TESTS))

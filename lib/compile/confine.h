@@ -10,8 +10,8 @@
 /*
  * What a process of the compiler gives up for itself alone, as the last thing before it has policy
  * before it: memory, time, further processes, and system calls that name itself
- * (lib/compile/syscalls.h). Async-signal-safe, and without anything of libuv or of ours behind it: it also runs in the
- * parser's own process (lib/compile/preload).
+ * (lib/compile/syscalls.h). Async-signal-safe, and without anything of libuv or of ours behind it:
+ * it also runs in the parser's own process (lib/compile/preload).
  */
 struct confine_limits {
     uint64_t memory_max;  /* bytes of address space */

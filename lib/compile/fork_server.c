@@ -67,8 +67,8 @@ static void on_end(void *userdata, struct child_result *result)
     shut(server);
     server->failed = !server->ready && result->signal == 0;
     if (server->failed)
-        log_debug("the compiler cannot be held ready: each run of it is a start of its own",
-                  "err", buf_string(&result->err));
+        log_debug("the compiler cannot be held ready: each run of it is a start of its own", "err",
+                  buf_string(&result->err));
 }
 
 static void on_idle(void *userdata)
@@ -85,13 +85,12 @@ static void on_hello(void *userdata, int status _unused_, int events _unused_)
 {
     struct fork_server *server = userdata;
     struct preload_reply reply;
+    ssize_t count = recv(server->socket, &reply, sizeof(reply), MSG_DONTWAIT);
 
-    if (recv(server->socket, &reply, sizeof(reply), MSG_DONTWAIT) != sizeof(reply)) {
-        if (errno != EAGAIN && errno != EINTR)
-            give_up(server);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    }
-    server->ready = true;
+    /* Otherwise it has ended, or is about to. */
+    server->ready = count == sizeof(reply);
     loop_poll_free(TAKE_PTR(server->hello));
 }
 
@@ -173,6 +172,11 @@ enum fork_server_state fork_server_state(const struct fork_server *server)
     if (server->socket < 0)
         return server->failed ? FORK_SERVER_FAILED : FORK_SERVER_OVER;
     return server->ready ? FORK_SERVER_READY : FORK_SERVER_STARTS;
+}
+
+unsigned fork_server_served(const struct fork_server *server)
+{
+    return server->served;
 }
 
 /* --- a run --- */

@@ -37,6 +37,8 @@ enum fork_server_state {
     FORK_SERVER_FAILED, /* it has ended by itself before it was ready */
 };
 enum fork_server_state fork_server_state(const struct fork_server *server);
+/* Runs that it has made. */
+unsigned fork_server_served(const struct fork_server *server);
 
 struct fork_server_run {
     struct fork_server *server; /* ready */

@@ -183,8 +183,8 @@ static void program_done(struct program *program)
 }
 #define _cleanup_program_ _cleanup_(program_done)
 
-static int program_init(struct program *program, const struct parser *parser,
-                        enum parser_task task, bool serves, struct error *err)
+static int program_init(struct program *program, const struct parser *parser, enum parser_task task,
+                        bool serves, struct error *err)
 {
     int r = make_sandbox(parser, serves, &program->sandbox, err);
 

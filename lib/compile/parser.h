@@ -22,10 +22,10 @@ struct parser {
     struct features *features;
     uid_t uid; /* of the child when we are root */
     gid_t gid;
-    uint64_t deadline_ms; /* of a run */
-    size_t memory_max;    /* bytes of address space */
-    unsigned long major;  /* of its version; 0 until it is known */
-    bool may_fork;        /* this parser compiles nothing without a process of its own */
+    uint64_t deadline_ms;       /* of a run */
+    size_t memory_max;          /* bytes of address space */
+    unsigned long major;        /* of its version; 0 until it is known */
+    bool may_fork;              /* this parser compiles nothing without a process of its own */
     struct fork_server *server; /* that compiles; not owned. NULL, or not ready: a start for each */
 };
 

@@ -27,9 +27,10 @@ typedef int (*start_fn)(main_fn fn, int argc, char **argv, void (*init)(void), v
                         void (*loader_fini)(void), void *stack_end);
 
 /* What glibc's crt1.o calls, with main() as its first argument. */
-__attribute__((visibility("default"))) int
-__libc_start_main(main_fn fn, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                  void (*loader_fini)(void), void *stack_end);
+__attribute__((visibility("default"))) int __libc_start_main(main_fn fn, int argc, char **argv,
+                                                             void (*init)(void), void (*fini)(void),
+                                                             void (*loader_fini)(void),
+                                                             void *stack_end);
 
 static main_fn program_main;
 
@@ -44,14 +45,28 @@ static _Noreturn void fail(const char *what)
     _exit(127);
 }
 
-/* Of a variable that is ours, which the program shall not have; -1 when it is not there. */
-static int take_number(const char *variable)
+/* Takes a variable that is ours out of the environment, which is the program's to come. By hand, as
+ * programs may have functions of their own by the C library's names. */
+static const char *take_variable(char **env, const char *name)
 {
-    const char *value = getenv(variable);
-    int number = value ? (int) strtol(value, NULL, 10) : -1;
+    size_t len = strlen(name);
+    const char *value = NULL;
 
-    unsetenv(variable);
-    return number;
+    while (*env && (strncmp(*env, name, len) != 0 || (*env)[len] != '='))
+        env++;
+    if (*env)
+        value = *env + len + 1;
+    for (; *env; env++)
+        env[0] = env[1];
+    return value;
+}
+
+/* -1 when it is not there. */
+static int take_number(char **env, const char *name)
+{
+    const char *value = take_variable(env, name);
+
+    return value ? (int) strtol(value, NULL, 10) : -1;
 }
 
 static void reply(int socket, int32_t pid)
@@ -146,9 +161,10 @@ static void serve(int socket, int keep)
 
 static int held_main(int argc, char **argv, char **env)
 {
-    int socket = take_number(PRELOAD_SOCKET_VARIABLE), keep = take_number(PRELOAD_KEEP_VARIABLE);
+    int socket = take_number(env, PRELOAD_SOCKET_VARIABLE);
+    int keep = take_number(env, PRELOAD_KEEP_VARIABLE);
 
-    unsetenv("LD_PRELOAD");
+    take_variable(env, "LD_PRELOAD");
     /* What policy has taken over shall not reach into the others, which are of one user. */
     if (socket >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         fail("cannot be kept from being traced");

@@ -179,7 +179,8 @@ static size_t limit_of(unsigned pid)
     return limit;
 }
 
-/* Those of all compilers that run now. One that has ended and is not reaped counts, too. */
+/* Those of all compilers that run now. One that has ended and is not reaped counts, too; the one
+ * that is held ready sees no policy and has no limit. */
 static void look_at_limits(void)
 {
     _cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", getpid());
@@ -191,7 +192,7 @@ static void look_at_limits(void)
     while (fscanf(file, "%u", &pid) == 1) {
         size_t limit = limit_of(pid);
         together += limit;
-        at_once++;
+        at_once += limit > 0;
         if (limit > most_of_one) {
             most_of_one = limit;
             largest = (pid_t) pid;

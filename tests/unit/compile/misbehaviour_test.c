@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /*
- * A parser that crashes, hangs, floods or multiplies, as one that a policy has taken over might.
- * It is this program itself under another name, and the text tells it what to do.
+ * What comes of a parser that a policy has taken over (programs/misbehaving_parser.c), started for
+ * the text alone and forked from one that is held ready.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,71 +16,11 @@
 
 #include "lib/base/loop.h"
 #include "lib/compile/compile.h"
+#include "lib/compile/fork_server.h"
 #include "tests/unit/scratch.h"
 
 #define FEATURES "/usr/share/apparmor-features/features"
 #define NAME "apparmor_parser"
-
-/* --- the parser --- */
-
-static _Noreturn void flood(int fd)
-{
-    static const char chunk[65536] = "x";
-
-    while (write(fd, chunk, sizeof(chunk)) > 0 || errno == EINTR)
-        ;
-    _exit(0);
-}
-
-static _Noreturn void multiply(void)
-{
-    for (;;)
-        if (fork() < 0)
-            _exit(errno == EAGAIN ? 0 : 1);
-}
-
-static _Noreturn void misbehave(const char *text)
-{
-    if (strstr(text, "crash"))
-        raise(SIGSEGV);
-    if (strstr(text, "abort"))
-        abort();
-    while (strstr(text, "hang"))
-        pause();
-    while (strstr(text, "spin"))
-        ;
-    if (strstr(text, "flood-out"))
-        flood(1);
-    if (strstr(text, "flood-err"))
-        flood(2);
-    if (strstr(text, "multiply"))
-        multiply();
-    /* What follows is what the probe of a new parser takes for policy. */
-    if (write(1, "\x04\x08\x00version\x00\x02", 12) < 0)
-        _exit(1);
-    if (strstr(text, "fault-late"))
-        raise(SIGSEGV);
-    _exit(strstr(text, "fail") ? 1 : 0);
-}
-
-__attribute__((constructor)) static void be_the_parser(int argc, char **argv)
-{
-    char text[4096] = "";
-
-    if (strcmp(program_invocation_short_name, NAME) != 0)
-        return;
-    if (strcmp(argv[argc - 1], "--version") == 0) {
-        printf("AppArmor parser version 4.1.0\n");
-        fflush(stdout);
-        _exit(0);
-    }
-    int fd = open(argv[argc - 1], O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-        _exit(1);
-    misbehave(text);
-}
-
-/* --- the tests --- */
 
 static uv_loop_t loop;
 static struct compiler *compiler;
@@ -89,9 +29,6 @@ static void open_compiler(void)
 {
     scratch_make();
     uv_loop_init(&loop);
-#ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("AddressSanitizer needs more than the sandbox gives");
-#endif
     _cleanup_free_ char *parser = scratch_path(NAME);
     _cleanup_buf_ struct buf program = BUF_INIT(64 * 1024 * 1024);
     _cleanup_error_ struct error err = {0};
@@ -99,7 +36,7 @@ static void open_compiler(void)
                                              .parser = parser,
                                              .deadline_ms = 1000};
 
-    cr_assert_eq(fs_read(AT_FDCWD, "/proc/self/exe", &program, NULL), 0);
+    cr_assert_eq(fs_read(AT_FDCWD, PROGRAM, &program, &err), 0, "%s", error_message(&err));
     cr_assert_eq(fs_write_atomic(AT_FDCWD, parser, program.data, program.len, 0755, NULL), 0);
     /* What escapes is found again. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -116,36 +53,94 @@ static void close_compiler(void)
 
 TestSuite(misbehaviour, .init = open_compiler, .fini = close_compiler, .timeout = 60);
 
+struct ending {
+    bool is;
+    struct error err;
+};
+
 static void record(void *userdata, struct compiled *compiled, const struct error *err)
 {
+    struct ending *ending = userdata;
+
     cr_assert_null(compiled);
-    error_copy(userdata, err);
+    ending->is = true;
+    error_copy(&ending->err, err);
 }
 
 /* Text that the parser compiles at once, and text that it has to flatten first. */
 #define COMPILED "profile %s {\n}\n"
 #define FLATTENED "profile %s {\n  if defined $x {\n  }\n}\n"
 
+static struct ending run(const char *form, const char *what, bool more)
+{
+    _cleanup_free_ char *text = xasprintf(form, what);
+    struct policy_profile profile = {.name = (char *) "a", .text = text, .text_len = strlen(text)};
+    const struct compile_options options = {.more = more};
+    struct ending ending = {0};
+
+    compiler_run_with(compiler, &profile, &options, record, &ending);
+    while (!ending.is)
+        uv_run(&loop, UV_RUN_ONCE);
+    return ending;
+}
+
+static void assert_ending(struct ending *ending, const char *what, const char *reason,
+                          const char *message)
+{
+    const char *text = error_message(&ending->err);
+
+    cr_assert_str_eq(error_reason(&ending->err, ""), reason, "%s: %s", what, text);
+    cr_assert_not_null(strstr(text, message), "%s: %s", what, text);
+    error_done(&ending->err);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "%s: it has left a process", what);
+    cr_assert_eq(errno, ECHILD);
+}
+
 static void assert_form_ends(const char *form, const char *what, const char *reason,
                              const char *message)
 {
-    _cleanup_free_ char *text = xasprintf(form, what);
-    _cleanup_error_ struct error err = {0};
-    struct policy_profile profile = {.name = (char *) "a", .text = text, .text_len = strlen(text)};
+    struct ending ending = run(form, what, false);
 
-    compiler_run(compiler, &profile, false, record, &err);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    cr_assert_str_eq(error_reason(&err, ""), reason, "%s: %s: %s", what, error_reason(&err, ""),
-                     error_message(&err));
-    cr_assert_not_null(strstr(error_message(&err), message), "%s: %s", what, error_message(&err));
-    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "%s: it has left a process", what);
-    cr_assert_eq(errno, ECHILD);
+    assert_ending(&ending, what, reason, message);
+}
+
+static const struct fork_server *hold(void)
+{
+    struct ending ending = run(COMPILED, "nothing", true);
+
+    error_done(&ending.err);
+    const struct fork_server *server = compiler_server(compiler, false);
+    cr_assert_not_null(server);
+    while (fork_server_state(server) == FORK_SERVER_STARTS)
+        uv_run(&loop, UV_RUN_ONCE);
+    cr_assert_eq(fork_server_state(server), FORK_SERVER_READY);
+    return server;
+}
+
+static void assert_held_ends(const char *what, const char *reason, const char *message)
+{
+    hold();
+    struct ending ending = run(COMPILED, what, true);
+
+    /* Whatever has crashed may have meant to. */
+    if (strcmp(reason, "CompileResources") == 0)
+        cr_assert_null(compiler_server(compiler, false), "%s: it is forked again", what);
+    compiler_server_end(compiler);
+    assert_ending(&ending, what, reason, message);
 }
 
 static void assert_ends(const char *what, const char *reason, const char *message)
 {
     assert_form_ends(COMPILED, what, reason, message);
     assert_form_ends(FLATTENED, what, reason, message);
+    assert_held_ends(what, reason, message);
+}
+
+Test(misbehaviour, the_tests_of_one_that_is_held_are_of_one)
+{
+    assert_form_ends(COMPILED, "held", "InvalidPolicy", "");
+    assert_held_ends("held", "CompileError", "");
 }
 
 Test(misbehaviour, a_crash_is_told)

@@ -341,7 +341,7 @@ Test(syscalls, that_the_agent_lives_by_stay)
 /* The compiler's child comes from the agent and takes more away from itself. */
 static void restrict_again(void)
 {
-    int r = syscalls_restrict_compiler();
+    int r = restrict_compiler();
 
     if (r < 0)
         complain("the second filter: %s", strerror(-r));
