@@ -225,6 +225,14 @@ static uint64_t timeval_ms(struct timeval time)
     return (uint64_t) time.tv_sec * 1000 + (uint64_t) time.tv_usec / 1000;
 }
 
+/* Children of ours that another one has made in its group (options->launch), and that we have never
+ * heard of: they have been killed. */
+static void child_reap_group(const struct child *child)
+{
+    while (waitpid(-child->pid, NULL, 0) > 0 || errno == EINTR)
+        ;
+}
+
 static void on_exit_event(void *userdata, int status _unused_, int events _unused_)
 {
     struct child *child = userdata;
@@ -238,11 +246,14 @@ static void on_exit_event(void *userdata, int status _unused_, int events _unuse
         info.si_pid == 0)
         return;
     kill(-child->pid, SIGKILL);
-    while (wait4(child->pid, &state, 0, &usage) < 0 && errno == EINTR)
-        ;
+    pid_t pid;
+    do
+        pid = wait4(child->pid, &state, 0, &usage);
+    while (pid < 0 && errno == EINTR);
+    child_reap_group(child);
     child->reaped = true;
     loop_poll_free(TAKE_PTR(child->exit_poll));
-    child->result.exit_status = WIFEXITED(state) ? WEXITSTATUS(state) : -1;
+    child->result.exit_status = pid >= 0 && WIFEXITED(state) ? WEXITSTATUS(state) : -1;
     child->result.signal = WIFSIGNALED(state) ? WTERMSIG(state) : 0;
     child->result.cpu_ms = timeval_ms(usage.ru_utime) + timeval_ms(usage.ru_stime);
     child->result.max_rss_bytes = (size_t) usage.ru_maxrss * 1024;
@@ -390,25 +401,6 @@ static int child_launch(const struct child_options *options, int out_fd, int err
     return r;
 }
 
-/* Another one's word that a process is ours is not taken: the group of this pid would be killed. */
-static int child_launch_elsewhere(const struct child_options *options, int out_fd, int err_fd,
-                                  pid_t *ret, struct error *err)
-{
-    siginfo_t info;
-    pid_t pid = -1;
-
-    int r = options->launch(options->launch_userdata, out_fd, err_fd, &pid, err);
-    if (r < 0)
-        return r;
-    if (pid <= 1 || waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return error_set(err, -ECHILD, "process %d, which was made for us, is no child of ours",
-                         (int) pid);
-    /* It does the same; whoever is first. */
-    setpgid(pid, pid);
-    *ret = pid;
-    return 0;
-}
-
 static int stream_open(struct stream *stream, struct child *child, uv_loop_t *loop, struct buf *buf,
                        int *ret_child_fd)
 {
@@ -463,7 +455,7 @@ int child_start(uv_loop_t *loop, const struct child_options *options, child_fn d
     if (r < 0)
         r = error_set_errno(err, r, "cannot prepare to run %s", options->argv[0]);
     if (r == 0 && options->launch)
-        r = child_launch_elsewhere(options, out_fd, err_fd, &child->pid, err);
+        r = options->launch(options->launch_userdata, out_fd, err_fd, &child->pid, err);
     else if (r == 0)
         r = child_launch(options, out_fd, err_fd, &child->pid, err);
     if (r == 0) {

@@ -35,8 +35,7 @@ struct child_options {
     void *prepare_userdata;
     /*
      * In place of all that is above but the ceilings and the deadline: has somebody else make the
-     * process, which must be a child of ours and is about to lead a group of its own, and write
-     * to these descriptors.
+     * process, which is a child of ours that leads a group of its own, and writes to these.
      */
     int (*launch)(void *userdata, int out_fd, int err_fd, pid_t *ret, struct error *err);
     void *launch_userdata;

@@ -39,6 +39,7 @@ struct compilation {
     struct parser parser; /* as it shall run; what it points to is the compiler's */
     bool foreign;         /* the features are not the compiler's */
     bool more;            /* compilations are to follow */
+    bool alone;           /* what is held ready has not got as far as the parser */
     enum stage stage;
     int text_fd;
     struct child *child;
@@ -87,7 +88,7 @@ static void start_stage(struct compilation *compilation, enum stage stage, const
     _cleanup_error_ struct error err = {0};
 
     compilation->stage = stage;
-    compilation->parser.server = stage == COMPILE && !compilation->foreign
+    compilation->parser.server = stage == COMPILE && !compilation->foreign && !compilation->alone
                                      ? compiler_server(compilation->compiler, compilation->more)
                                      : NULL;
     if (compilation->text_fd >= 0)
@@ -371,10 +372,25 @@ static void on_flattened(struct compilation *compilation, struct child_result *r
     begin_compile(compilation);
 }
 
+/* Whatever kept a process of what is held ready from its work, the parser is not to blame. */
+static bool try_alone(struct compilation *compilation, const struct child_result *result)
+{
+    const struct compiled *compiled = compilation->compiled;
+
+    if (!compilation->parser.server || parser_has_started(&compilation->parser, result, NULL) == 0)
+        return false;
+    compiler_server_end(compilation->compiler);
+    compilation->alone = true;
+    start_stage(compilation, COMPILE, compiled->text, compiled->text_len);
+    return true;
+}
+
 static void on_compiled(struct compilation *compilation, struct child_result *result)
 {
     _cleanup_error_ struct error err = {0};
 
+    if (try_alone(compilation, result))
+        return;
     if (succeeded(result)) {
         (void) accept_blob(compilation, &result->out, &err);
         finish(compilation, &err);

@@ -21,6 +21,7 @@
 #define DEFAULT_ID 65534
 #define DEFAULT_DEADLINE_MS 60000
 #define DEFAULT_MEMORY ((size_t) 512 * 1024 * 1024)
+#define SERVE_RETRY_MS 10000
 #define DEFAULT_CACHE ((size_t) 64 * 1024 * 1024)
 
 struct compiler {
@@ -38,7 +39,8 @@ struct compiler {
     char *version;
 
     struct fork_server *server;
-    bool cannot_serve; /* this program */
+    bool cannot_serve;       /* this program */
+    uint64_t serve_again_ms; /* not before, after a failure that may pass */
 };
 
 static int find_parser(struct parser *parser, const char *path, struct error *err)
@@ -215,14 +217,24 @@ struct cache *compiler_cache(const struct compiler *compiler)
     return compiler->cache;
 }
 
+/*
+ * While it starts, before it is kept from being traced, only Landlock keeps it from a policy that
+ * has taken over a process of the same user.
+ */
+static bool may_serve(const struct compiler *compiler)
+{
+    return compiler->landlock && !compiler->cannot_serve &&
+           clock_monotonic_ms() >= compiler->serve_again_ms;
+}
+
 static void serve(struct compiler *compiler)
 {
     _cleanup_error_ struct error err = {0};
 
     if (parser_serve(&compiler->parser, compiler->loop, &compiler->server, &err) == 0)
         return;
-    log_debug("the compiler cannot be held ready", "err", error_message(&err));
-    compiler->cannot_serve = true;
+    log_debug("the compiler is not held ready", "err", error_message(&err));
+    compiler->serve_again_ms = clock_monotonic_ms() + SERVE_RETRY_MS;
 }
 
 struct fork_server *compiler_server(struct compiler *compiler, bool more)
@@ -241,7 +253,7 @@ struct fork_server *compiler_server(struct compiler *compiler, bool more)
             break;
         }
     }
-    if (!compiler->server && more && !compiler->cannot_serve)
+    if (!compiler->server && more && may_serve(compiler))
         serve(compiler);
     return compiler->server;
 }

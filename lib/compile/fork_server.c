@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/fs.h"
@@ -38,7 +40,7 @@ struct fork_server {
     int socket;          /* -1 once it is over */
     struct loop_poll *hello;
     struct loop_timer *idle;
-    bool ready, failed;
+    bool ready, given_up, failed;
     unsigned served;
 };
 
@@ -54,6 +56,7 @@ static void shut(struct fork_server *server)
 
 static void give_up(struct fork_server *server)
 {
+    server->given_up = true;
     shut(server);
     if (server->child)
         child_kill(server->child);
@@ -65,10 +68,11 @@ static void on_end(void *userdata, struct child_result *result)
 
     server->child = NULL;
     shut(server);
-    server->failed = !server->ready && result->signal == 0;
-    if (server->failed)
-        log_debug("the compiler cannot be held ready: each run of it is a start of its own", "err",
-                  buf_string(&result->err));
+    if (server->ready || server->given_up)
+        return;
+    server->failed = true;
+    log_debug("the compiler cannot be held ready: each run of it is a start of its own", "err",
+              buf_string(&result->err));
 }
 
 static void on_idle(void *userdata)
@@ -218,10 +222,32 @@ static int await_reply(const struct fork_server *server, pid_t *ret)
         return count < 0 ? -errno : -ETIMEDOUT;
     if (recv(server->socket, &reply, sizeof(reply), MSG_DONTWAIT) != sizeof(reply))
         return -EPIPE;
-    if (reply.pid < 0)
-        return reply.pid;
     *ret = reply.pid;
     return 0;
+}
+
+/* It has made no process; the next one may be for another reason than it. */
+static int refused(struct fork_server *server, int code)
+{
+    if (code != -EAGAIN && code != -ENOMEM) {
+        server->failed = true;
+        give_up(server);
+    }
+    return code;
+}
+
+/* What the server says is not taken for granted, as the process's group will be killed some time:
+ * it is a child of ours, and none that is known, as those lead groups. */
+static int adopt(pid_t pid, int go)
+{
+    siginfo_t info;
+
+    if (pid <= 1 || waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        getpgid(pid) == pid)
+        return -ECHILD;
+    if (setpgid(pid, pid) < 0)
+        return -errno;
+    return fs_write_all(go, "", 1);
 }
 
 int fork_server_launch(void *userdata, int out_fd, int err_fd, pid_t *ret, struct error *err)
@@ -229,17 +255,29 @@ int fork_server_launch(void *userdata, int out_fd, int err_fd, pid_t *ret, struc
     const struct fork_server_run *run = userdata;
     struct fork_server *server = run->server;
     const struct preload_request request = {run->limits};
-    const int fds[] = {
-        [PRELOAD_TEXT] = run->text_fd, [PRELOAD_OUT] = out_fd, [PRELOAD_ERR] = err_fd};
+    int ends[2];
+    pid_t pid = -1;
 
     assert(fork_server_state(server) == FORK_SERVER_READY);
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_set_errno(err, -errno, "cannot talk to a process of the held compiler");
+    _cleanup_close_ int its_go = ends[0], go = ends[1];
+    const int fds[] = {[PRELOAD_TEXT] = run->text_fd,
+                       [PRELOAD_OUT] = out_fd,
+                       [PRELOAD_ERR] = err_fd,
+                       [PRELOAD_GO] = its_go};
     int r = ask(server, &request, fds);
     if (r == 0)
-        r = await_reply(server, ret);
+        r = await_reply(server, &pid);
+    if (r == 0 && pid < 0)
+        return error_set_errno(err, refused(server, pid), "the held compiler cannot fork");
+    if (r == 0)
+        r = adopt(pid, go);
     if (r < 0) {
         give_up(server);
         return error_set_errno(err, r, "the held compiler makes no process");
     }
+    *ret = pid;
     server->served++;
     loop_timer_start(server->idle, IDLE_MS);
     return 0;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/compile/syscalls.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -85,12 +87,13 @@ static const unsigned denied[] = {
 };
 
 static const unsigned compiler_denied[] = {
-    /* Other processes, also of the same user. setsid would leave the group that is killed at the
-     * deadline. */
+    /* Other processes, also of the same user. setsid and setpgid would leave the group that is
+     * killed at the deadline. */
     SYS_kill,
     SYS_tkill,
     SYS_rt_sigqueueinfo,
     SYS_rt_tgsigqueueinfo,
+    SYS_setpgid,
     SYS_setsid,
     SYS_setpriority,
     SYS_ioprio_set,
@@ -144,6 +147,10 @@ static const unsigned agent_allowed[] = {
     460, /* lsm_set_self_attr */
     461, /* lsm_list_modules */
 };
+
+/* A descriptor that tells another process by a signal of one's choice that it can be read. */
+static const unsigned signalling_fcntl[] = {F_SETOWN, F_SETSIG, F_SETOWN_EX};
+static const unsigned signalling_ioctl[] = {FIOSETOWN, SIOCSPGRP};
 
 /* CLONE_NEWTIME is none of clone()'s: its bit belongs to the signal. */
 #define NAMESPACES                                                                                \
@@ -201,6 +208,15 @@ static void add_argument_check(struct program *program, unsigned call, unsigned 
     add_return(program, otherwise);
 }
 
+/* Of the second argument. */
+static void add_commands(struct program *program, unsigned call, struct calls commands)
+{
+    add_unless(program, BPF_JEQ, call, 2 * commands.count + 2);
+    add_load(program, offsetof(struct seccomp_data, args[1]));
+    add_list(program, commands, DENY);
+    add_return(program, SECCOMP_RET_ALLOW);
+}
+
 /* Another architecture's calls have other numbers. Leaves the number to be looked at. */
 static void add_start(struct program *program)
 {
@@ -245,6 +261,8 @@ int syscalls_restrict_compiler(void)
     add_list(&program, CALLS(compiler_denied), DENY);
     add_newer(&program, (struct calls){0});
     add_argument_check(&program, SYS_clone, BPF_JSET, NAMESPACES, DENY, SECCOMP_RET_ALLOW);
+    add_commands(&program, SYS_fcntl, CALLS(signalling_fcntl));
+    add_commands(&program, SYS_ioctl, CALLS(signalling_ioctl));
     /* 0: itself. */
     add_argument_check(&program, SYS_prlimit64, BPF_JEQ, 0, SECCOMP_RET_ALLOW, DENY);
     add_return(&program, SECCOMP_RET_ALLOW);
@@ -253,11 +271,9 @@ int syscalls_restrict_compiler(void)
 
 int syscalls_restrict_compiler_self(void)
 {
-    static const unsigned leaves_group[] = {SYS_setpgid};
     struct program program;
 
     add_start(&program);
-    add_list(&program, CALLS(leaves_group), DENY);
     /* abort() needs it for itself. */
     add_argument_check(&program, SYS_tgkill, BPF_JEQ, (unsigned) getpid(), SECCOMP_RET_ALLOW, DENY);
     add_return(&program, SECCOMP_RET_ALLOW);

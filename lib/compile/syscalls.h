@@ -17,8 +17,9 @@
  * need it.
  */
 _must_check_ int syscalls_restrict_compiler(void);
-/* Besides, for each of its processes by itself: to leave its group, and signals to others. A filter
- * takes the kernel milliseconds to install by its length, so that the long one is inherited. */
+/* Besides, for each of its processes by itself: signals to others by the call that abort() needs. A
+ * filter takes the kernel longer to install the longer it is, so that the other one is inherited.
+ */
 _must_check_ int syscalls_restrict_compiler_self(void);
 /*
  * For the agent itself, before it has threads: what it never does, namespaces and mounts, modules,

@@ -111,13 +111,26 @@ static int close_others(int keep)
     return close_range(keep < 3 ? 3 : (unsigned) keep + 1, ~0U, 0);
 }
 
+/* For whoever has asked to know of this process. */
+static void await_go(int fd)
+{
+    ssize_t count;
+    char go;
+
+    do
+        count = read(fd, &go, 1);
+    while (count < 0 && errno == EINTR);
+    if (count != 1)
+        _exit(0);
+}
+
 /* In the process that will have policy. */
 static void become_compiler(const struct request *request, int keep, pid_t parent)
 {
-    setpgid(0, 0);
     /* fork() forgets it; and the agent may be gone already. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
         _exit(127);
+    await_go(request->fds[PRELOAD_GO]);
     if (dup2(request->fds[PRELOAD_TEXT], 0) < 0 || dup2(request->fds[PRELOAD_OUT], 1) < 0 ||
         dup2(request->fds[PRELOAD_ERR], 2) < 0 || close_others(keep) < 0)
         fail("cannot take over descriptors");

@@ -390,3 +390,25 @@ Test(child, nobody_traces_it_before_it_runs_its_program)
     _cleanup_outcome_ struct outcome outcome = run(&options);
     cr_assert_eq(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
 }
+
+/* As a process does that makes others for us (child_options.launch), of which we have not heard. */
+Test(child, what_one_has_made_for_us_ends_with_it)
+{
+    _cleanup_free_ char *script =
+        xasprintf("exec perl -e 'syscall(%d, 0x8000 | 17, 0, 0, 0, 0); print \"x\"; $| = 1; "
+                  "print \"x\"; sleep 1000'",
+                  SYS_clone);
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    struct child_options options = shell_options(argv);
+    _cleanup_outcome_ struct outcome outcome = {0};
+    struct child *child;
+
+    /* Two of them write what is too much, and it is the end of both. */
+    options.stdout_max = 3;
+    cr_assert_eq(child_start(&loop, &options, record, &outcome, &child, NULL), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(outcome.result.signal, SIGKILL);
+    cr_assert(outcome.result.output_exceeded);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+    cr_assert_eq(errno, ECHILD);
+}

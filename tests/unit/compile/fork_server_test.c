@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ static uv_loop_t loop;
 static struct fork_server *server;
 static int keep; /* the writing end of a pipe */
 static int kept; /* its reading end */
+static uid_t uid = 12345;
+static const char *const shell[] = {"/bin/bash", PARSER_TEXT_NAME, NULL};
 
 static const struct sandbox_path paths[] = {
     {"/bin", true},   {"/usr/bin", true}, {"/sbin", true},  {"/usr/sbin", true},  {"/lib", true},
@@ -41,7 +44,7 @@ static struct fork_server *start_with(const char *const *argv)
     const struct sandbox_options sandbox_options = {
         .paths = paths,
         .path_count = ARRAY_SIZE(paths),
-        .uid = 12345,
+        .uid = uid,
         .gid = 23456,
         .serves = true,
     };
@@ -70,7 +73,6 @@ static void await_start(const struct fork_server *started)
 
 static void setup(void)
 {
-    static const char *const argv[] = {"/bin/bash", PARSER_TEXT_NAME, NULL};
     int ends[2];
 
     alloc_init();
@@ -80,7 +82,7 @@ static void setup(void)
     close(ends[1]);
     cr_assert_eq(keep, KEEP);
     uv_loop_init(&loop);
-    server = start_with(argv);
+    server = start_with(shell);
     await_start(server);
     cr_assert_eq(fork_server_state(server), FORK_SERVER_READY);
 }
@@ -241,9 +243,12 @@ static pid_t server_pid(void)
 Test(fork_server, a_run_reaches_neither_it_nor_another_run)
 {
     static const char *const tries[] = {
-        "kill -9 %d && echo killed",          "kill -STOP %d && echo stopped",
-        "(exec 9</proc/%d/mem) && echo read", "(exec 9>/proc/%d/mem) && echo written",
+        "kill -9 %d && echo killed",
+        "kill -STOP %d && echo stopped",
+        "(exec 9</proc/%d/mem) && echo read",
+        "(exec 9>/proc/%d/mem) && echo written",
         "ls /proc/%d/fd && echo listed",
+        "perl -e 'pipe(R, W); print \"owned\" if fcntl(R, 8, %d + 0)'", /* F_SETOWN */
     };
     _cleanup_run_ struct run other;
 
@@ -314,6 +319,23 @@ Test(fork_server, one_that_is_stopped_is_not_waited_for)
     cr_assert_eq(fork_server_state(server), FORK_SERVER_OVER);
 }
 
+Test(fork_server, a_limit_of_processes_is_no_end)
+{
+    struct run run;
+
+    if (geteuid() != 0)
+        cr_skip_test("the limit of processes does not bind this user");
+    fork_server_free(server);
+    /* Nobody else's, as all processes of a user count: it is the first, and may not make another.
+     */
+    uid = 12346;
+    cr_assert_eq(setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}), 0);
+    server = start_with(shell);
+    await_start(server);
+    cr_assert_eq(begin_limited(&run, "echo never", &plenty), -EAGAIN);
+    cr_assert_eq(fork_server_state(server), FORK_SERVER_READY);
+}
+
 Test(fork_server, a_program_that_cannot_be_held_is_told)
 {
     static const char *const linked_statically[] = {"/sbin/ldconfig", "--version", NULL};
@@ -327,11 +349,10 @@ Test(fork_server, a_program_that_cannot_be_held_is_told)
 
 static _Noreturn void be_ours(void)
 {
-    static const char *const argv[] = {"/bin/bash", PARSER_TEXT_NAME, NULL};
     struct run run;
 
     uv_loop_fork(&loop);
-    server = start_with(argv);
+    server = start_with(shell);
     await_start(server);
     begin(&run, "echo runs >&50; exec sleep 1000");
     finish(&run);

@@ -2,10 +2,12 @@
 
 /* Compilations that are forked from a parser that is held ready, beside such as start one. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
@@ -236,4 +238,51 @@ Test(held, without_it_each_run_is_a_start)
         cr_assert_not_null(outcome.compiled, "%s", error_message(&outcome.err));
         cr_assert_null(compiler_server(compiler, false));
     }
+}
+
+static void begin(struct outcome *outcome, struct policy_profile *profile, struct compilation **ret)
+{
+    const struct compile_options options = {.more = true};
+
+    *profile = (struct policy_profile){
+        .name = (char *) (uintptr_t) "p",
+        .text = (char *) (uintptr_t) texts[1],
+        .text_len = strlen(texts[1]),
+    };
+    *ret = compiler_run_with(compiler, profile, &options, record, outcome);
+}
+
+static void assert_no_process(void)
+{
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+    cr_assert_eq(errno, ECHILD);
+}
+
+Test(held, what_is_cancelled_leaves_no_process)
+{
+    struct outcome outcome = {0};
+    struct policy_profile profile;
+    struct compilation *compilation;
+
+    hold();
+    begin(&outcome, &profile, &compilation);
+    cr_assert_eq(served(), 1);
+    compilation_cancel(compilation);
+    compiler_server_end(compiler);
+    assert_no_process();
+    cr_assert(!outcome.ended);
+}
+
+Test(held, one_that_has_not_started_yet_ends_with_the_compiler)
+{
+    struct outcome outcome = {0};
+    struct policy_profile profile;
+    struct compilation *compilation;
+
+    begin(&outcome, &profile, &compilation);
+    cr_assert_eq(fork_server_state(compiler_server(compiler, false)), FORK_SERVER_STARTS);
+    compilation_cancel(compilation);
+    compiler_free(TAKE_PTR(compiler));
+    assert_no_process();
 }

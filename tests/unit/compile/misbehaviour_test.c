@@ -137,6 +137,12 @@ static void assert_ends(const char *what, const char *reason, const char *messag
     assert_held_ends(what, reason, message);
 }
 
+/* Which is nobody's fault but that of what is held. */
+Test(misbehaviour, what_is_forked_and_does_not_get_to_the_parser_is_started_again)
+{
+    assert_held_ends("not-begun", "InvalidPolicy", "");
+}
+
 Test(misbehaviour, the_tests_of_one_that_is_held_are_of_one)
 {
     assert_form_ends(COMPILED, "held", "InvalidPolicy", "");

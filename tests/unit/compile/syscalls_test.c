@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/compile/syscalls.h"
 
+#include <asm/sockios.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +129,12 @@ static const struct call calls[] = {
     {"tkill", SYS_tkill, {0, 0}, EPERM},
     {"setsid", SYS_setsid, {0}, EPERM},
     {"setpgid", SYS_setpgid, {~0UL, 0}, EPERM},
+    {"fcntl F_SETOWN", SYS_fcntl, {~0UL, F_SETOWN, 1}, EPERM},
+    {"fcntl F_SETOWN_EX", SYS_fcntl, {~0UL, F_SETOWN_EX, 0}, EPERM},
+    {"fcntl F_SETSIG", SYS_fcntl, {~0UL, F_SETSIG, SIGKILL}, EPERM},
+    {"fcntl F_GETFD", SYS_fcntl, {~0UL, F_GETFD}, EBADF},
+    {"ioctl FIOSETOWN", SYS_ioctl, {~0UL, FIOSETOWN, 0}, EPERM},
+    {"ioctl SIOCSPGRP", SYS_ioctl, {~0UL, SIOCSPGRP, 0}, EPERM},
     {"splice", SYS_splice, {~0UL, 0, ~0UL, 0}, EPERM},
     {"shmget", SYS_shmget, {0}, EPERM},
     {"io_setup", SYS_io_setup, {0}, EPERM},
@@ -302,8 +309,22 @@ Test(syscalls, of_abort_stay)
 static bool agent_needs(const struct call *call)
 {
     static const char *const names[] = {
-        "socket", "socketpair", "memfd_create",      "kill", "tkill", "setsid", "setpgid", "splice",
-        "shmget", "pidfd_open", "pidfd_send_signal",
+        "socket",
+        "socketpair",
+        "memfd_create",
+        "kill",
+        "tkill",
+        "setsid",
+        "setpgid",
+        "splice",
+        "shmget",
+        "pidfd_open",
+        "pidfd_send_signal",
+        "fcntl F_SETOWN",
+        "fcntl F_SETOWN_EX",
+        "fcntl F_SETSIG",
+        "ioctl FIOSETOWN",
+        "ioctl SIOCSPGRP",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
