@@ -78,8 +78,9 @@ static void on_end(void *userdata, struct child_result *result)
 static void on_idle(void *userdata)
 {
     struct fork_server *server = userdata;
+    _cleanup_free_ char *served = xasprintf("%u", server->served);
 
-    log_debug("the compiler is not held ready any longer", "n", server->served);
+    log_debug("the compiler is not held ready any longer", "served", served);
     give_up(server);
 }
 

@@ -54,6 +54,24 @@ test_the_compiler_runs_under_one_profile_more() {
     expect_equal 'label of the compiler' "$SELF//&$SELF//parser (enforce)" "$label"
 }
 
+test_many_at_once_are_forked_from_one_compiler_that_is_held() {
+    local i
+    AGENT_FLAGS=(--log-level=debug)
+    restart_agent node-1
+    AGENT_FLAGS=()
+    expect_confined node-1
+    for i in $(seq 12); do
+        profile_manifest "e2e-many-$i" <<<"profile e2e-many-$i { file, }"
+    done | k apply --server-side -f - >/dev/null
+    for i in $(seq 12); do
+        k wait --for=condition=Ready --timeout=90s "aap/e2e-many-$i" >/dev/null
+    done
+    # It ends when there is no more to do.
+    eventually 30 'the agent tells what it was good for' grep -q '"served":"[1-9]' "$CLUSTER_DIR/agent-node-1.log"
+    expect_equal 'held compilers that did not start' 0 "$(grep -c 'cannot be held ready' "$CLUSTER_DIR/agent-node-1.log")"
+    restart_agent node-1
+}
+
 test_a_restart_neither_compiles_nor_loads_what_the_kernel_has() {
     local revision
     revision=$(in_node node-1 dd bs=64 count=1 if="$KERNEL_POLICY/revision" 2>/dev/null)
