@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/deletions.h"
+#include "agent/fetches.h"
 #include "agent/labels.h"
 #include "agent/staged.h"
 #include "lib/base/alloc.h"
@@ -27,6 +28,7 @@ struct source_cluster {
     struct kube_client *client;
     struct node *node;
     struct kube_informer *informer;
+    struct fetches *fetches;
     struct deletions *deletions;
     cJSON *labels; /* of the Node, as last compared */
     char *version; /* what the last lookup has returned */
@@ -35,8 +37,8 @@ struct source_cluster {
 
 struct source_fetch {
     struct source_cluster *cluster;
-    struct kube_request *request;
-    struct staged *staged; /* follows the request */
+    struct fetch *object;
+    struct staged *staged; /* follows the object */
     struct marker *held;   /* identity alone, or NULL */
     char *version;
     source_fetch_fn fn;
@@ -261,7 +263,7 @@ static void forget(struct source *source, const char *name)
 
 static void fetch_free(struct source_fetch *fetch)
 {
-    kube_request_cancel(fetch->request);
+    fetch_cancel(fetch->object);
     staged_cancel(fetch->staged);
     marker_free(fetch->held);
     free(fetch->version);
@@ -304,7 +306,7 @@ static void on_fetched(void *userdata, struct kube_object *object, const struct 
     _cleanup_(policy_profile_freep) struct policy_profile *profile = NULL;
     _cleanup_error_ struct error failure = {0};
 
-    fetch->request = NULL;
+    fetch->object = NULL;
     if (err->code) {
         error_copy(&failure, err);
         /* The server's -EINVAL is about the request, not about the object. */
@@ -345,21 +347,32 @@ static struct source_fetch *fetch(struct source *source, const char *name,
 {
     struct source_cluster *cluster = of(source);
     const struct kube_object *seen = kube_informer_get(cluster->informer, NULL, name);
-    const char *version = seen ? kube_object_resource_version(seen) : "0";
+    const struct fetch_what what = {
+        .name = name,
+        .version = newest ? NULL
+                   : seen ? kube_object_resource_version(seen)
+                          : "0",
+    };
     struct source_fetch *result = xcalloc(1, sizeof(*result));
 
     result->cluster = cluster;
     result->held = held ? copy_held(held) : NULL;
     result->fn = fn;
     result->userdata = userdata;
-    result->request = kube_get(cluster->client, &profiles, NULL, name, newest ? NULL : version,
-                               on_fetched, result);
+    result->object = fetches_add(cluster->fetches, &what, on_fetched, result);
     return result;
 }
 
 static void cancel(_unused_ struct source *source, struct source_fetch *fetch_to_end)
 {
     fetch_free(fetch_to_end);
+}
+
+static size_t count_objects(void *userdata)
+{
+    const struct source_cluster *cluster = userdata;
+
+    return kube_informer_size(cluster->informer);
 }
 
 /* --- the module ---------------------------------------------------------------------------- */
@@ -379,6 +392,7 @@ static void cluster_free(struct source *source)
     struct source_cluster *cluster = of(source);
 
     kube_informer_free(cluster->informer);
+    fetches_free(cluster->fetches);
     deletions_free(cluster->deletions);
     cJSON_Delete(cluster->labels);
     free(cluster->version);
@@ -409,12 +423,17 @@ struct source *source_cluster_new(struct kube_client *client, struct node *node)
         .userdata = cluster,
     };
     struct node_listener listener = {.changed = on_node, .userdata = cluster};
+    struct fetches_options fetches_options = {.client = client,
+                                              .resource = &profiles,
+                                              .total = count_objects,
+                                              .userdata = cluster};
 
     cluster->source.ops = &ops;
     cluster->client = client;
     cluster->node = node;
     cluster->deletions = deletions_new(client, &profiles, on_decided, cluster);
     cluster->informer = kube_informer_new(client, &options);
+    cluster->fetches = fetches_new(&fetches_options);
     kube_informer_add_handler(cluster->informer, &handler);
     node_listen(node, &listener);
     return &cluster->source;
