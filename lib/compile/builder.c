@@ -13,6 +13,9 @@
 /* How often a missing compiler is looked for, at most. */
 #define COMPILER_RETRY_MS 10000
 
+/* The time between two that somebody or something applies one by one. */
+#define FOLLOWS_MS 2000
+
 #define MIB ((size_t) 1024 * 1024)
 #define BUDGET_MAX (512 * MIB)
 /* What the program itself may need of its container. */
@@ -45,6 +48,7 @@ struct builder {
     size_t share;         /* of one that is not known to need more */
     size_t memory_aside;
     bool aside_taken;
+    uint64_t began_ms; /* the last */
     uint64_t pace_ms;
     struct loop_timer *kick;
 };
@@ -173,10 +177,14 @@ static void compiled(void *userdata, struct compiled *result, const struct error
 
 static void begin(struct builder *builder, struct build *build)
 {
+    uint64_t before_ms = builder->began_ms;
+
     take_place(build);
-    build->started_ms = clock_monotonic_ms();
+    builder->began_ms = build->started_ms = clock_monotonic_ms();
     build->options.memory_max = build->memory;
-    build->options.more = builder->first != NULL;
+    /* What has been followed by another so soon is likely to be again. */
+    build->options.more =
+        builder->first || (before_ms && build->started_ms - before_ms < FOLLOWS_MS);
     build->compilation =
         compiler_run_with(builder->compiler, build->profile, &build->options, compiled, build);
 }
