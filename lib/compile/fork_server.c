@@ -21,7 +21,7 @@
 /* The next request comes sooner, or the hurry is over. */
 #define IDLE_MS 2000
 /* Of one server: whoever finds out where things are in its memory has no use for it later. */
-#define LIFETIME_MS 60000
+#define LIFETIME_MS 300000
 /* A fork takes a millisecond. */
 #define REPLY_MS 2000
 #define OUTPUT_MAX 4096
